@@ -1,0 +1,76 @@
+// The complete list of what the addon exports. lib/native/addon.ts mirrors it; test/unit/native/addon.test.ts compares.
+#include <napi.h>
+
+#include "../kernel/host_calls.h"
+#include "../kernel/message.h"
+#include "../kernel/terminal.h"
+#include "convert.h"
+
+namespace cloister::binding {
+namespace {
+
+int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Int32Value(); }
+uint32_t Uint(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Uint32Value(); }
+
+Napi::Value SocketPair(const Napi::CallbackInfo& info) { return ConvertPair(info.Env(), cloister::SocketPair()); }
+
+// pipe(ours, capacityBytes): 'read' or 'write', and 0 for the usual capacity.
+Napi::Value Pipe(const Napi::CallbackInfo& info) {
+  const std::string ours = info[0].ToString();
+  return ConvertPair(info.Env(), cloister::Pipe(ours == "read" ? PipeEnd::kRead : PipeEnd::kWrite, Int(info, 1)));
+}
+
+Napi::Value CloneMount(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].ToString();
+  return Convert(info.Env(), cloister::CloneMount(path.c_str(), info[1].ToBoolean()));
+}
+
+Napi::Value SealedCopy(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].ToString();
+  return Convert(info.Env(), cloister::SealedCopy(path.c_str()));
+}
+
+Napi::Value TryLock(const Napi::CallbackInfo& info) { return Convert(info.Env(), cloister::TryLock(Int(info, 0))); }
+
+// send(socket, type, body, fds): false when the receiver does not keep up.
+Napi::Value Send(const Napi::CallbackInfo& info) {
+  const auto body = info[2].As<Napi::Uint8Array>();
+  const auto list = info[3].As<Napi::Array>();
+  int fds[kMaxFds];
+  const uint32_t count = list.Length();
+  if (count > kMaxFds) return Throw(info.Env(), Error("sendmsg(2)", ETOOMANYREFS, "descriptors"));
+  for (uint32_t i = 0; i < count; i++) fds[i] = list.Get(i).ToNumber().Int32Value();
+  const Status sent = SendMessage(Int(info, 0), static_cast<MessageType>(Uint(info, 1)), body.Data(),
+                                  static_cast<uint32_t>(body.ByteLength()), fds, count);
+  if (sent.ok()) return Napi::Boolean::New(info.Env(), true);
+  if (sent.error().code == EAGAIN) return Napi::Boolean::New(info.Env(), false);
+  return Throw(info.Env(), sent.error());
+}
+
+Napi::Value ReceiveFd(const Napi::CallbackInfo& info) {
+  return Convert(info.Env(), cloister::ReceiveFd(Int(info, 0)));
+}
+
+Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
+  return Convert(info.Env(), cloister::ResizeTerminal(Int(info, 0), Uint(info, 1), Uint(info, 2)));
+}
+
+Napi::Object Export(Napi::Env env, Napi::Object exports) {
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("socketPair", SocketPair);
+  add("pipe", Pipe);
+  add("cloneMount", CloneMount);
+  add("sealedCopy", SealedCopy);
+  add("tryLock", TryLock);
+  add("send", Send);
+  add("receiveFd", ReceiveFd);
+  add("resizeTerminal", ResizeTerminal);
+  return exports;
+}
+
+NODE_API_MODULE(cloister, Export)
+
+}  // namespace
+}  // namespace cloister::binding

@@ -1,0 +1,61 @@
+#include "host_calls.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "syscalls.h"
+
+namespace cloister {
+
+Result<FdPair> SocketPair() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return LastError("socketpair(2)");
+  return Result<FdPair>({UniqueFd(ends[0]), UniqueFd(ends[1])});
+}
+
+Result<FdPair> Pipe(PipeEnd ours, int capacity_bytes) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return LastError("pipe2(2)");
+  FdPair pair = {UniqueFd(ends[0]), UniqueFd(ends[1])};
+  // Node must never wait, not even for a peer that was handed to somebody else; the other end's owner expects to.
+  if (fcntl(ends[ours == PipeEnd::kRead ? 0 : 1], F_SETFL, O_NONBLOCK) != 0) return LastError("fcntl(2) O_NONBLOCK");
+  // A smaller pipe works, too: the size is a matter of speed, and may be refused above pipe-max-size, pipe(7).
+  if (capacity_bytes > 0) fcntl(ends[0], F_SETPIPE_SZ, capacity_bytes);
+  return Result<FdPair>(static_cast<FdPair&&>(pair));
+}
+
+Result<UniqueFd> CloneMount(const char* path, bool recursive) {
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? sys::kAtRecursive : 0);
+  UniqueFd fd(sys::OpenTree(AT_FDCWD, path, flags));
+  if (!fd.valid()) return LastError("open_tree(2)", path);
+  return Result<UniqueFd>(static_cast<UniqueFd&&>(fd));
+}
+
+Result<UniqueFd> SealedCopy(const char* path) {
+  const UniqueFd source(open(path, O_RDONLY | O_CLOEXEC));
+  if (!source.valid()) return LastError("open(2)", path);
+  UniqueFd copy(memfd_create("cloister-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!copy.valid()) return LastError("memfd_create(2)");
+  char buffer[64 * 1024];
+  for (ssize_t n; (n = read(source.get(), buffer, sizeof buffer)) != 0;) {
+    if (n < 0 || write(copy.get(), buffer, static_cast<size_t>(n)) != n) return LastError("write(2)", path);
+  }
+  if (fcntl(copy.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    return LastError("fcntl(2) F_ADD_SEALS", path);
+  }
+  return Result<UniqueFd>(static_cast<UniqueFd&&>(copy));
+}
+
+Result<bool> TryLock(int fd) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return Result<bool>(true);
+  if (errno == EAGAIN || errno == EACCES) return Result<bool>(false);
+  return LastError("fcntl(2) F_OFD_SETLK");
+}
+
+}  // namespace cloister

@@ -1,0 +1,28 @@
+// What the application itself asks of the kernel: short calls that never block.
+#pragma once
+
+#include <stdint.h>
+
+#include "result.h"
+#include "unique_fd.h"
+
+namespace cloister {
+
+struct FdPair {
+  UniqueFd first;
+  UniqueFd second;
+};
+
+// A connected pair of SOCK_SEQPACKET sockets, both close-on-exec.
+Result<FdPair> SocketPair();
+enum class PipeEnd { kRead, kWrite };
+// Read end first; both close-on-exec. Our end does not block.
+Result<FdPair> Pipe(PipeEnd ours, int capacity_bytes);
+// A detached copy of the mounts at `path`, open_tree(2).
+Result<UniqueFd> CloneMount(const char* path, bool recursive);
+// A copy of a program that nobody can write to any more (CVE-2019-5736).
+Result<UniqueFd> SealedCopy(const char* path);
+// An open-file-description lock on the whole file; false when another process holds it, fcntl(2).
+Result<bool> TryLock(int fd);
+
+}  // namespace cloister

@@ -1,0 +1,111 @@
+#include "home.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "../kernel/syscalls.h"
+
+namespace cloister {
+namespace {
+
+Status MakePrivate() {
+  struct mount_attr attr = {};
+  attr.propagation = 1UL << 18;  // MS_PRIVATE
+  const UniqueFd root(open("/", O_PATH | O_CLOEXEC));
+  if (sys::MountSetattr(root.get(), sys::kAtRecursive, &attr) != 0) return LastError("mount_setattr(2)", "private");
+  return {};
+}
+
+Result<UniqueFd> Clone(const char* path) {
+  UniqueFd tree(sys::OpenTree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!tree.valid()) return LastError("open_tree(2)", path);
+  return Result<UniqueFd>(static_cast<UniqueFd&&>(tree));
+}
+
+Status Attach(const UniqueFd& tree, const char* target) {
+  if (sys::MoveMount(tree.get(), "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) == 0) return {};
+  return LastError("move_mount(2)", target);
+}
+
+Status MakeDirectories() {
+  const char* const all[] = {home::kProc, home::kSys, home::kDev, home::kEmpty, home::kRoot, home::kWork};
+  for (const char* path : all) {
+    if (mkdir(path, 0755) != 0) return LastError("mkdir(2)", path);
+  }
+  return {};
+}
+
+Status LockDown() {
+  struct mount_attr attr = {};
+  attr.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  const UniqueFd root(open("/", O_PATH | O_CLOEXEC));
+  if (sys::MountSetattr(root.get(), 0, &attr) != 0) return LastError("mount_setattr(2)", "/");
+  return {};
+}
+
+}  // namespace
+
+Status EnterHome() {
+  if (unshare(CLONE_NEWNS) != 0) return LastError("unshare(2)", "CLONE_NEWNS");
+  CLOISTER_TRY(MakePrivate());
+  CLOISTER_ASSIGN(proc, Clone("/proc"));
+  CLOISTER_ASSIGN(sys, Clone("/sys"));
+  const KeyValue options[] = {{"size", "64k"}, {"mode", "755"}};
+  CLOISTER_ASSIGN(root, NewFilesystem("tmpfs", {const_cast<KeyValue*>(options), 2}, 0));
+  // Any directory that is sure to exist will do to stand on while the roots change places.
+  CLOISTER_TRY(Attach(root, "/proc"));
+  if (chdir("/proc") != 0) return LastError("chdir(2)", "/proc");
+  if (sys::PivotRoot(".", ".") != 0) return LastError("pivot_root(2)");
+  if (sys::Umount(".", sys::kUmountDetach) != 0) return LastError("umount2(2)", "the host's root");
+  if (chdir("/") != 0) return LastError("chdir(2)", "/");
+  CLOISTER_TRY(MakeDirectories());
+  CLOISTER_TRY(Attach(proc, home::kProc));
+  CLOISTER_TRY(Attach(sys, home::kSys));
+  return LockDown();
+}
+
+Status MakeDeviceNodes(int dir, const Array<DeviceNode>& nodes) {
+  const mode_t previous = umask(0);
+  Status status;
+  for (const DeviceNode& node : nodes) {
+    // Parents first: "dri/card0" needs "dri".
+    for (const char* slash = strchr(node.path, '/'); slash != nullptr; slash = strchr(slash + 1, '/')) {
+      char parent[256];
+      snprintf(parent, sizeof parent, "%.*s", static_cast<int>(slash - node.path), node.path);
+      mkdirat(dir, parent, 0755);
+    }
+    int made;
+    if (node.kind == 'l') {
+      made = node.link[0] == '\0' ? mkdirat(dir, node.path, node.mode) : symlinkat(node.link, dir, node.path);
+    } else {
+      const mode_t type = node.kind == 'b' ? S_IFBLK : S_IFCHR;
+      made = mknodat(dir, node.path, type | node.mode, makedev(node.major, node.minor));
+    }
+    if (made != 0) {
+      status = LastError("mknod(2)", node.path);
+      break;
+    }
+  }
+  umask(previous);
+  return status;
+}
+
+Result<UniqueFd> NewFilesystem(const char* type, const Array<KeyValue>& options, uint64_t attributes) {
+  const UniqueFd context(sys::FsOpen(type));
+  if (!context.valid()) return LastError("fsopen(2)", type);
+  for (const KeyValue& option : options) {
+    const bool flag = option.value[0] == '\0';
+    const unsigned command = flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+    if (sys::FsConfig(context.get(), command, option.key, flag ? nullptr : option.value, 0) != 0) {
+      return LastError("fsconfig(2)", option.key);
+    }
+  }
+  if (sys::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return LastError("fsconfig(2)", type);
+  UniqueFd mount(sys::FsMount(context.get(), static_cast<unsigned>(attributes)));
+  if (!mount.valid()) return LastError("fsmount(2)", type);
+  return Result<UniqueFd>(static_cast<UniqueFd&&>(mount));
+}
+
+}  // namespace cloister

@@ -1,0 +1,28 @@
+// The launcher's own tiny mount namespace. Each sandbox's namespace starts as a copy of it, so it holds next to nothing:
+// a small copy is a fast clone3(2), and nothing of the host can be left behind in a sandbox by accident.
+#pragma once
+
+#include "../kernel/plan.h"
+#include "../kernel/unique_fd.h"
+
+namespace cloister {
+
+namespace home {
+inline constexpr const char* kProc = "/proc";    // the host's; a visible one is what lets a sandbox mount its own
+inline constexpr const char* kSys = "/sys";      // likewise; also bound where a sandbox shares the host's network
+inline constexpr const char* kDev = "/dev";      // the usual device nodes, read-only, for every sandbox
+inline constexpr const char* kEmpty = "/empty";  // what hides a directory
+inline constexpr const char* kRoot = "/root";    // where a sandbox assembles its root
+inline constexpr const char* kWork = "/work";    // where layers stand while an overlay is made of their paths
+}  // namespace home
+
+// Moves this process there; the host's file systems are out of reach afterwards.
+Status EnterHome();
+
+// Fills a directory with device nodes and links.
+Status MakeDeviceNodes(int dir, const Array<DeviceNode>& nodes);
+
+// A new file system, not attached anywhere.
+Result<UniqueFd> NewFilesystem(const char* type, const Array<KeyValue>& options, uint64_t attributes);
+
+}  // namespace cloister

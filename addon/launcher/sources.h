@@ -1,0 +1,39 @@
+// The mounts of a sandbox that need the host's privileges, made before the sandbox exists and handed over detached.
+#pragma once
+
+#include "../kernel/message.h"
+#include "../kernel/plan.h"
+#include "../kernel/unique_fd.h"
+
+namespace cloister {
+
+inline constexpr uint32_t kMaxSources = 160;
+
+struct SourceSet {
+  UniqueFd mounts[kMaxSources];  // a kDev source of the usual nodes has none: each sandbox binds home::kDev
+  bool work_attached = false;
+};
+
+class SourceBuilder {
+ public:
+  // `id_map` is a user namespace with the sandbox's mapping, -1 where it has none.
+  SourceBuilder(const LaunchPlan& plan, const Message& message, int id_map);
+  Status Build(SourceSet& set);
+
+ private:
+  Status BuildOne(uint32_t index, SourceSet& set);
+  Status FromHost(const Source& source, UniqueFd& mount);
+  Status NewTmpfs(const Source& source, UniqueFd& mount);
+  Status NewDev(const Source& source, UniqueFd& mount);
+  Status NewOverlay(const Source& source, SourceSet& set, UniqueFd& mount);
+  Status OverlayByDescriptor(const Source& source, SourceSet& set, int context);
+  Status OverlayByPath(const Source& source, SourceSet& set, int context);
+
+  const LaunchPlan& plan_;
+  const Message& message_;
+  int id_map_;
+  uint32_t root_uid_;
+  uint32_t root_gid_;
+};
+
+}  // namespace cloister

@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CloisterError } from '../errors.js';
+
+/** Everything the addon exports; `addon/binding/module.cc` is the other end of this list. */
+export interface Addon {
+  socketPair(): [number, number];
+  pipe(ours: 'read' | 'write', capacityBytes: number): [number, number];
+  cloneMount(path: string, recursive: boolean): number;
+  sealedCopy(path: string): number;
+  tryLock(fd: number): boolean;
+  send(socket: number, type: number, body: Uint8Array, fds: readonly number[]): boolean;
+  receiveFd(socket: number): number;
+  resizeTerminal(fd: number, columns: number, rows: number): void;
+}
+
+export const ADDON_EXPORTS = [
+  'socketPair',
+  'pipe',
+  'cloneMount',
+  'sealedCopy',
+  'tryLock',
+  'send',
+  'receiveFd',
+  'resizeTerminal',
+] as const satisfies readonly (keyof Addon)[];
+
+export interface NativeParts {
+  readonly addon: Addon;
+  /** Path of the launcher's program. */
+  readonly launcher: string;
+}
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+function platformPackage(): string {
+  const report = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return `@cloister/linux-${process.arch}-${report.header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`;
+}
+
+/** In order; the platform package comes last because finding out the C library takes Node tens of milliseconds. */
+function* candidates(): Generator<string> {
+  if (process.env['CLOISTER_NATIVE'] !== undefined) yield process.env['CLOISTER_NATIVE'];
+  yield join(packageRoot, 'build', 'Release');
+  try {
+    yield dirname(createRequire(import.meta.url).resolve(`${platformPackage()}/package.json`));
+  } catch {
+    // Not installed: the error says what to do.
+  }
+}
+
+function load(): NativeParts {
+  const tried: string[] = [];
+  for (const directory of candidates()) {
+    const addon = join(directory, 'cloister.node');
+    const launcher = join(directory, 'cloister-launcher');
+    if (existsSync(addon) && existsSync(launcher)) {
+      return { addon: createRequire(import.meta.url)(addon) as Addon, launcher };
+    }
+    tried.push(directory);
+  }
+  throw new CloisterError('ERR_ADDON_NOT_FOUND', `no native part for linux-${process.arch} in: ${tried.join(', ')}`, {
+    hint: `install ${platformPackage()}, or build it here with: npm run build:addon`,
+  });
+}
+
+let parts: NativeParts | undefined;
+
+/**
+ * The native part, loaded at its first use.
+ *
+ * @throws CloisterError `ERR_ADDON_NOT_FOUND` with the places looked at.
+ */
+export function nativeParts(): NativeParts {
+  return (parts ??= load());
+}

@@ -1,0 +1,75 @@
+import { constants } from 'node:os';
+import { CloisterError } from '../errors.js';
+import type { Addon } from './addon.js';
+import type { CommandFds, CommandPlan, LaunchPlan } from './plan.js';
+import type { StatusRecord } from './status.js';
+
+/** A live sandbox, as the layer above sees it. */
+export interface KernelSandbox {
+  /** Asks init to start a command; its records arrive at the listener. */
+  exec(plan: CommandPlan, fds: CommandFds): Promise<void>;
+  /** Sends a signal to the main process of a command. */
+  signal(command: number, signal: number): Promise<void>;
+  /** SIGKILL to init, which ends every process of the sandbox. */
+  kill(): Promise<void>;
+  /** The master end of a command's terminal, after its `terminal` record. */
+  takeTerminal(): number;
+}
+
+export interface FirstCommand {
+  readonly plan: CommandPlan;
+  readonly fds: CommandFds;
+}
+
+/** The port to the kernel: everything that Node itself cannot do. */
+export interface Kernel {
+  /** Starts a sandbox. The listener hears every record of it, `gone` last. */
+  launch(plan: LaunchPlan, first: FirstCommand | undefined, listener: (record: StatusRecord) => void): Promise<KernelSandbox>;
+  /** Gives the launcher directories whose contents it removes when this process is gone. */
+  adoptCgroups(directories: readonly string[]): void;
+  /** A detached copy of the mounts at a host path. */
+  cloneMount(path: string, recursive: boolean): number;
+  /** Read end, write end; ours does not block. */
+  pipe(ours: 'read' | 'write'): [number, number];
+  tryLock(fd: number): boolean;
+  resizeTerminal(fd: number, columns: number, rows: number): void;
+  /** Node's event loop stays alive until `release` was called as often. */
+  hold(): void;
+  release(): void;
+}
+
+const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+// Node's table stops at what libuv knows.
+ERRNO_NAMES.set(126, 'ENOKEY').set(131, 'ENOTRECOVERABLE').set(11, 'EAGAIN');
+
+/** `EPERM` for 1; a number that has no name stays one. */
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+}
+
+/** A failed kernel call as an error for people: `open_tree(2) /var/lib/x: EACCES`. */
+export function kernelError(call: { syscall: string; errno: number; subject: string }, hint?: string): CloisterError {
+  const errno = errnoName(call.errno);
+  const about = call.subject === '' ? '' : ` ${call.subject}`;
+  return new CloisterError('ERR_KERNEL', `${call.syscall}${about}: ${errno}`, {
+    syscall: call.syscall,
+    errno,
+    subject: call.subject,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function isAddonError(error: unknown): error is { syscall: string; errno: number; subject: string } {
+  return typeof error === 'object' && error !== null && 'syscall' in error && 'errno' in error && 'subject' in error;
+}
+
+/** Runs a call of the addon; what it throws becomes a CloisterError. */
+export function callAddon<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw isAddonError(error) ? kernelError(error) : error;
+  }
+}
+
+export type { Addon };

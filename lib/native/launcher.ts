@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CloisterError } from '../errors.js';
+import { nativeParts, type Addon } from './addon.js';
+import { callAddon } from './kernel.js';
+import { StatusParser, type StatusRecord } from './status.js';
+
+/** Mirror of `MessageType` in `addon/kernel/message.h`. */
+export const MESSAGE = { launch: 1, kill: 2, exec: 3, signal: 4, adopt: 5 } as const;
+
+/** Room for a few thousand records, so that a busy event loop does not hold up the inits. */
+const STATUS_PIPE_BYTES = 1024 * 1024;
+
+/** Sends, waiting while the receiver does not keep up. */
+export async function sendMessage(
+  addon: Addon,
+  socket: number,
+  type: number,
+  body: Uint8Array,
+  fds: readonly number[],
+): Promise<void> {
+  while (!callAddon(() => addon.send(socket, type, body, fds))) await sleep(1);
+}
+
+/**
+ * The resident process that forks sandboxes, one per Node process.
+ *
+ * ```text
+ *  Node ── control (SOCK_SEQPACKET: plans, descriptors) ──► launcher ── clone3 ──► inits
+ *   ▲                                                          │                    │
+ *   └───────────── status (one pipe, records of ≤ 512 bytes) ◄─┴────────────────────┘
+ * ```
+ */
+export class LauncherProcess {
+  readonly #addon: Addon;
+  readonly #control: number;
+  readonly #status: Socket;
+  readonly #listeners = new Map<number, (record: StatusRecord) => void>();
+  readonly #onEnd: () => void;
+  #busy = 0;
+  #ended = false;
+
+  private constructor(addon: Addon, control: number, statusFd: number, onEnd: () => void) {
+    this.#addon = addon;
+    this.#control = control;
+    this.#onEnd = onEnd;
+    this.#status = new Socket({ fd: statusFd, readable: true, writable: false });
+    const parser = new StatusParser();
+    this.#status.on('data', (chunk: Buffer) => {
+      for (const record of parser.push(chunk)) this.#listeners.get(record.sandbox)?.(record);
+    });
+    this.#status.on('close', () => this.#end());
+    this.#status.on('error', () => this.#end());
+    this.#status.unref();
+  }
+
+  /** Runs a copy of the program that nobody can write to, so that nothing from inside can reach it (CVE-2019-5736). */
+  static start(onEnd: () => void): LauncherProcess {
+    const { addon, launcher } = nativeParts();
+    const [ours, theirs] = callAddon(() => addon.socketPair());
+    const [statusRead, statusWrite] = callAddon(() => addon.pipe('read', STATUS_PIPE_BYTES));
+    const program = callAddon(() => addon.sealedCopy(launcher));
+    try {
+      const child = spawn(`/proc/self/fd/${program}`, [], {
+        argv0: 'cloister-launcher',
+        cwd: '/',
+        env: {},
+        stdio: ['ignore', 'ignore', 'inherit', theirs, statusWrite],
+      });
+      child.on('error', () => undefined);
+      child.unref();
+    } finally {
+      for (const fd of [program, theirs, statusWrite]) closeSync(fd);
+    }
+    return new LauncherProcess(addon, ours, statusRead, onEnd);
+  }
+
+  get isAlive(): boolean {
+    return !this.#ended;
+  }
+
+  /** Keeps Node's event loop alive until `release` is called as often. */
+  hold(): void {
+    if (this.#busy++ === 0) this.#status.ref();
+  }
+
+  release(): void {
+    if (--this.#busy === 0) this.#status.unref();
+  }
+
+  listen(sandbox: number, listener: (record: StatusRecord) => void): void {
+    this.#listeners.set(sandbox, listener);
+  }
+
+  forget(sandbox: number): void {
+    this.#listeners.delete(sandbox);
+  }
+
+  async send(type: number, body: Uint8Array, fds: readonly number[]): Promise<void> {
+    if (this.#ended) throw new CloisterError('ERR_LAUNCHER', 'the launcher has ended');
+    await sendMessage(this.#addon, this.#control, type, body, fds);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    closeSync(this.#control);
+    this.#onEnd();
+    // Inits die with their launcher (PR_SET_PDEATHSIG): whoever still waits hears so.
+    for (const [sandbox, listener] of this.#listeners) listener(launcherDied(sandbox));
+  }
+}
+
+function launcherDied(sandbox: number): StatusRecord {
+  const nothing = { command: 0, maxRssBytes: 0, startedNs: 0n, endedNs: 0n, userUs: 0, systemUs: 0 };
+  return { ...nothing, type: 'gone', sandbox, value: 9, refusal: undefined };
+}

@@ -1,0 +1,134 @@
+import { closeSync, openSync } from 'node:fs';
+import { nativeParts, type Addon } from './addon.js';
+import { callAddon, type FirstCommand, type Kernel, type KernelSandbox } from './kernel.js';
+import { LauncherProcess, MESSAGE, sendMessage } from './launcher.js';
+import type { CommandFds, CommandPlan, LaunchPlan } from './plan.js';
+import type { StatusRecord } from './status.js';
+import { encodeCommand, encodeLaunch } from './wire.js';
+
+const NOTHING = new Uint8Array(0);
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+class LinuxSandbox implements KernelSandbox {
+  readonly #addon: Addon;
+  readonly #launcher: LauncherProcess;
+  readonly #id: number;
+  #control: number;
+
+  constructor(addon: Addon, launcher: LauncherProcess, id: number, control: number) {
+    this.#addon = addon;
+    this.#launcher = launcher;
+    this.#id = id;
+    this.#control = control;
+  }
+
+  async exec(plan: CommandPlan, fds: CommandFds): Promise<void> {
+    const encoded = encodeCommand(plan, fds);
+    await sendMessage(this.#addon, this.#control, MESSAGE.exec, encoded.body, encoded.fds);
+  }
+
+  async signal(command: number, signal: number): Promise<void> {
+    const body = Buffer.alloc(8);
+    body.writeUInt32LE(command, 0);
+    body.writeInt32LE(signal, 4);
+    if (this.#control >= 0) await sendMessage(this.#addon, this.#control, MESSAGE.signal, body, []);
+  }
+
+  async kill(): Promise<void> {
+    if (this.#control >= 0 && this.#launcher.isAlive) await this.#launcher.send(MESSAGE.kill, u32(this.#id), []);
+  }
+
+  takeTerminal(): number {
+    return callAddon(() => this.#addon.receiveFd(this.#control));
+  }
+
+  close(): void {
+    if (this.#control < 0) return;
+    closeSync(this.#control);
+    this.#control = -1;
+  }
+}
+
+/** The port on a real kernel; starts its launcher at the first sandbox. */
+export class LinuxKernel implements Kernel {
+  readonly #addon: Addon = nativeParts().addon;
+  #launcher: LauncherProcess | undefined;
+  #adopted: readonly string[] = [];
+  #lastId = 0;
+
+  async launch(
+    plan: LaunchPlan,
+    first: FirstCommand | undefined,
+    listener: (record: StatusRecord) => void,
+  ): Promise<KernelSandbox> {
+    const launcher = this.#start();
+    const id = ++this.#lastId;
+    const [ours, theirs] = callAddon(() => this.#addon.socketPair());
+    const sandbox = new LinuxSandbox(this.#addon, launcher, id, ours);
+    launcher.listen(id, (record) => {
+      if (record.type === 'gone') {
+        sandbox.close();
+        launcher.forget(id);
+      }
+      listener(record);
+    });
+    try {
+      const encoded = encodeLaunch(id, plan, theirs, first);
+      await launcher.send(MESSAGE.launch, encoded.body, encoded.fds);
+    } catch (error) {
+      sandbox.close();
+      launcher.forget(id);
+      throw error;
+    } finally {
+      closeSync(theirs);
+    }
+    return sandbox;
+  }
+
+  adoptCgroups(directories: readonly string[]): void {
+    this.#adopted = directories;
+    if (this.#launcher !== undefined) this.#sendAdopted(this.#launcher);
+  }
+
+  cloneMount(path: string, recursive: boolean): number {
+    return callAddon(() => this.#addon.cloneMount(path, recursive));
+  }
+
+  pipe(ours: 'read' | 'write'): [number, number] {
+    return callAddon(() => this.#addon.pipe(ours, 0));
+  }
+
+  tryLock(fd: number): boolean {
+    return callAddon(() => this.#addon.tryLock(fd));
+  }
+
+  resizeTerminal(fd: number, columns: number, rows: number): void {
+    callAddon(() => this.#addon.resizeTerminal(fd, columns, rows));
+  }
+
+  hold(): void {
+    this.#start().hold();
+  }
+
+  release(): void {
+    this.#launcher?.release();
+  }
+
+  #start(): LauncherProcess {
+    if (this.#launcher !== undefined) return this.#launcher;
+    const launcher = LauncherProcess.start(() => (this.#launcher = undefined));
+    this.#launcher = launcher;
+    if (this.#adopted.length > 0) this.#sendAdopted(launcher);
+    return launcher;
+  }
+
+  #sendAdopted(launcher: LauncherProcess): void {
+    const fds = this.#adopted.map((directory) => openSync(directory, 'r'));
+    void launcher.send(MESSAGE.adopt, NOTHING, fds).finally(() => fds.forEach((fd) => closeSync(fd)));
+  }
+}

@@ -1,0 +1,77 @@
+/** Records from the launcher and the inits. Mirror of `addon/kernel/status.h`. */
+
+export const STAGES = [
+  'none', 'protocol', 'source', 'clone', 'namespace', 'mount', 'sysctl', 'cgroup',
+  'terminal', 'rlimit', 'user', 'cwd', 'privileges', 'seccomp', 'exec',
+] as const; // prettier-ignore
+export type Stage = (typeof STAGES)[number];
+
+const TYPES = ['', 'ready', 'started', 'exited', 'failed', 'gone', 'broken', 'terminal'] as const;
+
+/** A refused kernel call at some stage of a start. */
+export interface Refusal {
+  readonly stage: Stage;
+  readonly errno: number;
+  readonly syscall: string;
+  readonly subject: string;
+}
+
+export interface StatusRecord {
+  readonly type: (typeof TYPES)[number];
+  readonly sandbox: number;
+  readonly command: number;
+  /** Pid inside, wait status or errno. */
+  readonly value: number;
+  readonly maxRssBytes: number;
+  readonly startedNs: bigint;
+  readonly endedNs: bigint;
+  readonly userUs: number;
+  readonly systemUs: number;
+  readonly refusal: Refusal | undefined;
+}
+
+const HEADER_BYTES = 56;
+
+function parseRefusal(buffer: Buffer, at: number, textBytes: number): Refusal {
+  const text = buffer.toString('utf8', at + HEADER_BYTES, at + HEADER_BYTES + textBytes);
+  const split = text.indexOf('\n');
+  return {
+    stage: STAGES[buffer.readUInt16LE(at + 4)] ?? 'none',
+    errno: buffer.readInt32LE(at + 16),
+    syscall: split < 0 ? text : text.slice(0, split),
+    subject: split < 0 ? '' : text.slice(split + 1),
+  };
+}
+
+/** Splits a stream of bytes into records; a record may arrive in pieces. */
+export class StatusParser {
+  #rest: Buffer = Buffer.alloc(0);
+
+  *push(chunk: Buffer): Generator<StatusRecord> {
+    const buffer = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let at = 0;
+    while (buffer.length - at >= HEADER_BYTES) {
+      const size = buffer.readUInt16LE(at);
+      if (buffer.length - at < size) break;
+      yield this.#parse(buffer, at);
+      at += size;
+    }
+    this.#rest = Buffer.from(buffer.subarray(at));
+  }
+
+  #parse(buffer: Buffer, at: number): StatusRecord {
+    const textBytes = buffer.readUInt16LE(at + 6);
+    return {
+      type: TYPES[buffer.readUInt16LE(at + 2)] ?? '',
+      sandbox: buffer.readUInt32LE(at + 8),
+      command: buffer.readUInt32LE(at + 12),
+      value: buffer.readInt32LE(at + 16),
+      maxRssBytes: buffer.readUInt32LE(at + 20) * 1024,
+      startedNs: buffer.readBigUInt64LE(at + 24),
+      endedNs: buffer.readBigUInt64LE(at + 32),
+      userUs: Number(buffer.readBigUInt64LE(at + 40)),
+      systemUs: Number(buffer.readBigUInt64LE(at + 48)),
+      refusal: textBytes === 0 ? undefined : parseRefusal(buffer, at, textBytes),
+    };
+  }
+}
