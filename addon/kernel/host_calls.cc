@@ -20,6 +20,8 @@ Result<FdPair> Pipe(PipeEnd ours, int capacity_bytes) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return LastError("pipe2(2)");
   FdPair pair = {UniqueFd(ends[0]), UniqueFd(ends[1])};
+  // Programs open /dev/stdout again, as whoever they are inside; who may reach it at all is for /proc/PID/fd to decide, proc(5).
+  if (fchmod(ends[0], 0666) != 0) return LastError("fchmod(2)", "pipe");
   // Node must never wait, not even for a peer that was handed to somebody else; the other end's owner expects to.
   if (fcntl(ends[ours == PipeEnd::kRead ? 0 : 1], F_SETFL, O_NONBLOCK) != 0) return LastError("fcntl(2) O_NONBLOCK");
   // A smaller pipe works, too: the size is a matter of speed, and may be refused above pipe-max-size, pipe(7).

@@ -20,7 +20,6 @@ enum class MessageType : uint32_t {
   kExec = 3,     // application → init: CommandPlan
   kSignal = 4,   // application → init: u32 command, i32 signal
   kAdopt = 5,    // application → launcher: descriptors of cgroup directories to empty when the application is gone
-  kForget = 6,   // application → init: nothing; the sandbox ends, its processes are killed
 };
 
 struct Message {

@@ -96,7 +96,8 @@ CommandPlan ReadCommand(Reader& in) {
   command.kill_rest = Flag(in);
   command.rlimits = in.List<Rlimit>(ReadRlimit);
   for (uint32_t& index : command.stdio) index = in.U32();
-  command.cgroups = in.List<uint32_t>(Number);
+  command.cgroup = in.U32();
+  command.cgroup_files = in.List<uint32_t>(Number);
   command.tty = Flag(in);
   command.columns = in.U32();
   command.rows = in.U32();
@@ -122,6 +123,13 @@ bool IndicesHold(const LaunchPlan& plan) {
 
 }  // namespace
 
+uint32_t PlanId(const uint8_t* data, size_t size) {
+  Arena arena;
+  Reader in(data, size, arena);
+  in.U32();
+  return in.U32();
+}
+
 Result<LaunchPlan> DecodeLaunchPlan(const uint8_t* data, size_t size, Arena& arena) {
   Reader in(data, size, arena);
   LaunchPlan plan = {};
@@ -138,8 +146,10 @@ Result<LaunchPlan> DecodeLaunchPlan(const uint8_t* data, size_t size, Arena& are
   plan.steps = in.List<Step>(ReadStep);
   plan.readonly_root = Flag(in);
   plan.loopback = Flag(in);
+  plan.lock_mounts = Flag(in);
   plan.seccomp = in.Blob();
   plan.seccomp_flags = in.U32();
+  plan.cgroup = in.U32();
   plan.control = in.U32();
   plan.has_command = Flag(in);
   if (plan.has_command) plan.command = ReadCommand(in);

@@ -111,7 +111,9 @@ struct CommandPlan {
   bool kill_rest;  // one shot: the sandbox ends with this command
   Array<Rlimit> rlimits;
   uint32_t stdio[3];  // indices into the message's descriptors; kNoFd is /dev/null
-  Array<uint32_t> cgroups;  // indices of opened cgroup.procs files
+  // Joined by clone3(2) with CLONE_INTO_CGROUP; kNoFd: none. A v2 directory that init may write to, see lib/cgroup/manager.ts.
+  uint32_t cgroup;
+  Array<uint32_t> cgroup_files;  // indices of opened `tasks` or `cgroup.procs` files to write "0" to
   bool tty;
   uint32_t columns;
   uint32_t rows;
@@ -136,14 +138,18 @@ struct LaunchPlan {
   Array<Step> steps;
   bool readonly_root;
   bool loopback;
+  bool lock_mounts;  // what host mounts forbid must hold against CAP_SYS_ADMIN inside, too
   Bytes seccomp;  // sock_filter[]; empty: unconfined
   uint32_t seccomp_flags;
+  uint32_t cgroup;   // index of the v2 directory into which init is cloned; kNoFd: none
   uint32_t control;  // index of the sandbox's control socket in the message
   bool has_command;
   CommandPlan command;
 };
 
 // Both point into `data`, which must outlive the plan.
+// The sandbox that a launch plan is for, also when the rest of it cannot be read.
+uint32_t PlanId(const uint8_t* data, size_t size);
 Result<LaunchPlan> DecodeLaunchPlan(const uint8_t* data, size_t size, Arena& arena);
 Result<CommandPlan> DecodeCommandPlan(const uint8_t* data, size_t size, Arena& arena);
 

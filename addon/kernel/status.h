@@ -48,8 +48,11 @@ struct Record {
   uint32_t max_rss_kib = 0;
   uint64_t started_ns = 0;  // CLOCK_MONOTONIC
   uint64_t ended_ns = 0;
-  uint64_t user_us = 0;  // of the main process and those it waited for, getrusage(2)
+  // kExited: of the main process and those it waited for, getrusage(2). kStarted: of init, up to now.
+  uint64_t user_us = 0;
   uint64_t system_us = 0;
+  uint32_t rest = 0;  // kExited with kill_rest: how many processes were still alive
+  uint32_t reserved = 0;
 };
 
 void WriteRecord(int pipe, Record record, const char* text = "");

@@ -5,40 +5,84 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 namespace cloister {
 namespace {
 
 constexpr int kAttempts = 50;  // processes that were just killed leave their cgroup a moment later
 
-// cgroupfs allows no files of ours in there: only directories have to go, leaves first.
-bool Empty(int parent) {
-  bool empty = true;
-  DIR* list = fdopendir(fcntl(parent, F_DUPFD_CLOEXEC, 3));
-  if (list == nullptr) return false;
-  rewinddir(list);
+// Every directory below `parent`: `enter` gets it open, on the way down; `leave` its parent and name, on the way up.
+template <class Enter, class Leave>
+void Walk(int parent, const Enter& enter, const Leave& leave) {
+  DIR* list = fdopendir(openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (list == nullptr) return;
   while (const dirent* entry = readdir(list)) {
     if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
     const UniqueFd child(openat(parent, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (child.valid()) Empty(child.get());
-    if (unlinkat(parent, entry->d_name, AT_REMOVEDIR) != 0) empty = false;
+    if (child.valid()) {
+      enter(child.get());
+      Walk(child.get(), enter, leave);
+    }
+    leave(parent, entry->d_name);
   }
   closedir(list);
+}
+
+// cgroupfs allows no files of ours in there: only directories have to go, leaves first.
+bool Empty(int directory) {
+  bool empty = true;
+  Walk(
+      directory, [](int) {},
+      [&](int parent, const char* name) {
+        if (unlinkat(parent, name, AT_REMOVEDIR) != 0) empty = false;
+      });
   return empty;
+}
+
+// What v1's freezer holds does not die of SIGKILL before it is let go (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
+void ThawOne(int directory) {
+  const UniqueFd state(openat(directory, "freezer.state", O_WRONLY | O_CLOEXEC));
+  if (state.valid() && write(state.get(), "THAWED", 6) != 6) return;
 }
 
 }  // namespace
 
-void AdoptedCgroups::Add(Message& message) {
+void AdoptedCgroups::Add(Message& message, Arena& arena) {
+  Reader in(message.body, message.size, arena);
   for (uint32_t i = 0; i < message.fd_count && count_ < kMax; i++) {
-    directories_[count_++] = static_cast<UniqueFd&&>(message.fds[i]);
+    const char* path = in.String();
+    Directory& directory = directories_[count_];
+    if (!in.ok() || strlen(path) >= sizeof directory.path) return;
+    strcpy(directory.path, path);
+    directory.base = static_cast<UniqueFd&&>(message.fds[i]);
+    count_++;
   }
 }
 
-void AdoptedCgroups::Remove() {
+void AdoptedCgroups::ThawAll() {
+  for (unsigned i = 0; i < count_; i++) {
+    const UniqueFd owner(openat(directories_[i].base.get(), directories_[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (owner.valid()) Walk(owner.get(), ThawOne, [](int, const char*) {});
+  }
+}
+
+bool AdoptedCgroups::Remove(const Directory& directory) {
+  const int base = directory.base.get();
+  const UniqueFd owner(openat(base, directory.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!owner.valid()) return true;
+  if (!Empty(owner.get()) || unlinkat(base, directory.path, AT_REMOVEDIR) != 0) return false;
+  // The library's own directory goes with its last owner.
+  char library[sizeof directory.path];
+  snprintf(library, sizeof library, "%.*s", static_cast<int>(strcspn(directory.path, "/")), directory.path);
+  unlinkat(base, library, AT_REMOVEDIR);
+  return true;
+}
+
+void AdoptedCgroups::RemoveAll() {
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     bool all = true;
-    for (unsigned i = 0; i < count_; i++) all = Empty(directories_[i].get()) && all;
+    for (unsigned i = 0; i < count_; i++) all = Remove(directories_[i]) && all;
     if (all) return;
     const timespec pause = {0, 10000000};
     nanosleep(&pause, nullptr);

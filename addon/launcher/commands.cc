@@ -50,13 +50,7 @@ bool Commands::Start(const CommandPlan& plan, const Message& message) {
     record.command = plan.id;
     WriteRecord(channels_.status_fd, record);
   }
-  Record record;
-  record.type = static_cast<uint16_t>(RecordType::kStarted);
-  record.sandbox = sandbox_.id;
-  record.command = plan.id;
-  record.value = pid;
-  record.started_ns = started;
-  WriteRecord(channels_.status_fd, record);
+  ReportStart(*command);
   return true;
 }
 
@@ -77,8 +71,8 @@ bool Commands::Reap() {
       Running* command = *link;
       *link = command->next;
       const bool last = command->kill_rest;
-      if (last) KillRest();
-      Report(*command, status, usage);
+      const uint32_t rest = last ? KillRest() : 0;
+      ReportEnd(*command, status, usage, rest);
       free(command);
       if (last) return false;
       break;
@@ -87,18 +81,33 @@ bool Commands::Reap() {
 }
 
 // New processes may be born while the signals go out; they are killed in the next round, until none is left.
-void Commands::KillRest() {
-  for (;;) {
+uint32_t Commands::KillRest() {
+  for (uint32_t killed = 0;;) {
     pid_t pid = waitpid(-1, nullptr, WNOHANG);
     if (pid > 0) continue;
-    if (pid < 0 && errno == ECHILD) return;
+    if (pid < 0 && errno == ECHILD) return killed;
     kill(-1, SIGKILL);
-    waitpid(-1, nullptr, 0);
+    if (waitpid(-1, nullptr, 0) > 0) killed++;
   }
 }
 
-void Commands::Report(const Running& command, int status, const rusage& usage) {
+void Commands::ReportStart(const Running& command) {
   Record record;
+  record.type = static_cast<uint16_t>(RecordType::kStarted);
+  record.sandbox = sandbox_.id;
+  record.command = command.id;
+  record.value = command.pid;
+  record.started_ns = command.started_ns;
+  rusage own;
+  getrusage(RUSAGE_SELF, &own);
+  record.user_us = Micros(own.ru_utime);
+  record.system_us = Micros(own.ru_stime);
+  WriteRecord(channels_.status_fd, record);
+}
+
+void Commands::ReportEnd(const Running& command, int status, const rusage& usage, uint32_t rest) {
+  Record record;
+  record.rest = rest;
   record.type = static_cast<uint16_t>(RecordType::kExited);
   record.sandbox = sandbox_.id;
   record.command = command.id;

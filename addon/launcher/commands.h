@@ -35,8 +35,10 @@ class Commands {
     Running* next;
   };
 
-  void Report(const Running& command, int status, const rusage& usage);
-  void KillRest();
+  void ReportStart(const Running& command);
+  void ReportEnd(const Running& command, int status, const rusage& usage, uint32_t rest);
+  // How many there were.
+  uint32_t KillRest();
 
   const LaunchPlan& sandbox_;
   Channels channels_;

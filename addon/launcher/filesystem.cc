@@ -99,6 +99,12 @@ Status Filesystem::Attach(const Step& step) {
     CLOISTER_ASSIGN(dev, CloneTree(AT_FDCWD, home::kDev, false));
     return MoveOnto(dev.get(), target.get(), step.path);
   }
+  if (source.kind == Source::Kind::kHost && plan_.lock_mounts) {
+    char path[32];
+    LockPath(step.index, path);
+    CLOISTER_ASSIGN(locked, CloneTree(AT_FDCWD, path, source.recursive));
+    return MoveOnto(locked.get(), target.get(), step.path);
+  }
   return MoveOnto(sources_.mounts[step.index].get(), target.get(), step.path);
 }
 

@@ -30,8 +30,13 @@ Status Attach(const UniqueFd& tree, const char* target) {
 }
 
 Status MakeDirectories() {
-  const char* const all[] = {home::kProc, home::kSys, home::kDev, home::kEmpty, home::kRoot, home::kWork};
+  const char* const all[] = {home::kProc, home::kSys, home::kDev, home::kEmpty, home::kRoot, home::kWork, home::kLock};
   for (const char* path : all) {
+    if (mkdir(path, 0755) != 0) return LastError("mkdir(2)", path);
+  }
+  for (uint32_t slot = 0; slot < home::kLockSlots; slot++) {
+    char path[32];
+    snprintf(path, sizeof path, "%s/%u", home::kLock, slot);
     if (mkdir(path, 0755) != 0) return LastError("mkdir(2)", path);
   }
   return {};
@@ -52,7 +57,7 @@ Status EnterHome() {
   CLOISTER_TRY(MakePrivate());
   CLOISTER_ASSIGN(proc, Clone("/proc"));
   CLOISTER_ASSIGN(sys, Clone("/sys"));
-  const KeyValue options[] = {{"size", "64k"}, {"mode", "755"}};
+  const KeyValue options[] = {{"size", "1m"}, {"mode", "755"}};
   CLOISTER_ASSIGN(root, NewFilesystem("tmpfs", {const_cast<KeyValue*>(options), 2}, 0));
   // Any directory that is sure to exist will do to stand on while the roots change places.
   CLOISTER_TRY(Attach(root, "/proc"));

@@ -48,16 +48,6 @@ Status SetHostname(const LaunchPlan& plan) {
   return {};
 }
 
-Status RaiseLoopback() {
-  const UniqueFd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket_fd.valid()) return LastError("socket(2)", "loopback");
-  ifreq request = {};
-  strcpy(request.ifr_name, "lo");
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (ioctl(socket_fd.get(), SIOCSIFFLAGS, &request) != 0) return LastError("ioctl(2) SIOCSIFFLAGS", "lo");
-  return {};
-}
-
 // Offsets can be written only before a process lives in the namespace, time_namespaces(7), and only by a process whose
 // /proc entries belong to it: nothing else runs in here yet, so being dumpable for a moment is safe.
 Status ShiftClocks(const TimeOffsets& offsets) {
@@ -82,21 +72,7 @@ Status ShiftClocks(const TimeOffsets& offsets) {
   return {};
 }
 
-// Only what this sandbox uses stays open: other descriptors of the launcher close here, in ascending gaps.
-void CloseOthers(const int* keep, unsigned count) {
-  unsigned first = 3;
-  for (;;) {
-    int next = -1;
-    for (unsigned i = 0; i < count; i++) {
-      if (keep[i] >= static_cast<int>(first) && (next < 0 || keep[i] < next)) next = keep[i];
-    }
-    if (next < 0) break;
-    if (static_cast<unsigned>(next) > first) sys::CloseRange(first, static_cast<unsigned>(next) - 1, 0);
-    first = static_cast<unsigned>(next) + 1;
-  }
-  sys::CloseRange(first, ~0U, 0);
-}
-
+// What else the launcher has open is not this sandbox's.
 void KeepOnly(const InitContext& context) {
   int keep[kMaxFds + kMaxSources + 1];
   unsigned count = 0;
@@ -125,12 +101,11 @@ int SetUp(const InitContext& context) {
   const auto check = [&](Stage stage, const Status& status) {
     if (!status.ok()) Die(context, stage, status.error());
   };
-  KeepOnly(context);
   setsid();
   if ((context.plan.namespaces & CLONE_NEWUSER) != 0) check(Stage::kNamespace, BecomeRoot());
   LeaveSessionKeyring();
   check(Stage::kNamespace, SetHostname(context.plan));
-  if (context.plan.loopback) check(Stage::kNamespace, RaiseLoopback());
+  if (context.plan.loopback && !context.loopback_is_up) check(Stage::kNamespace, RaiseLoopback());
   Filesystem filesystem(context.plan, context.sources);
   check(Stage::kMount, filesystem.Assemble());
   check(Stage::kNamespace, ShiftClocks(context.plan.time_offsets));
@@ -180,7 +155,33 @@ bool Serve(int control, Commands& commands) {
 
 }  // namespace
 
+void CloseOthers(const int* keep, unsigned count) {
+  // In ascending gaps between those that stay.
+  unsigned first = 3;
+  for (;;) {
+    int next = -1;
+    for (unsigned i = 0; i < count; i++) {
+      if (keep[i] >= static_cast<int>(first) && (next < 0 || keep[i] < next)) next = keep[i];
+    }
+    if (next < 0) break;
+    if (static_cast<unsigned>(next) > first) sys::CloseRange(first, static_cast<unsigned>(next) - 1, 0);
+    first = static_cast<unsigned>(next) + 1;
+  }
+  sys::CloseRange(first, ~0U, 0);
+}
+
+Status RaiseLoopback() {
+  const UniqueFd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket_fd.valid()) return LastError("socket(2)", "loopback");
+  ifreq request = {};
+  strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (ioctl(socket_fd.get(), SIOCSIFFLAGS, &request) != 0) return LastError("ioctl(2) SIOCSIFFLAGS", "lo");
+  return {};
+}
+
 void RunInit(const InitContext& context) {
+  KeepOnly(context);
   const int children = WatchChildren(context);
   const int devpts = SetUp(context);
   const int control = context.message.fd(context.plan.control);

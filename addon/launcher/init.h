@@ -12,8 +12,12 @@ struct InitContext {
   const Message& message;
   SourceSet& sources;
   int status_fd;
+  bool loopback_is_up;
 };
 
+// Only these descriptors stay open, besides 0, 1 and 2.
+void CloseOthers(const int* keep, unsigned count);
+Status RaiseLoopback();
 [[noreturn]] void RunInit(const InitContext& context);
 
 }  // namespace cloister

@@ -40,13 +40,17 @@ Result<pid_t> CloneInit(const Launcher& launcher, const LaunchPlan& plan, const 
   Gate gate;
   if (mapped) CLOISTER_TRY(MakeGate(gate));
   struct clone_args args = {};
-  args.flags = plan.namespaces;
+  args.flags = CloneFlags(plan.namespaces);
+  if (plan.cgroup != kNoFd) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(message.fd(plan.cgroup));
+  }
   args.exit_signal = SIGCHLD;
   const long pid = sys::Clone3(&args);
   if (pid < 0) return LastError("clone3(2)", "namespaces");
   if (pid == 0) {
     if (mapped && !PassGate(gate)) _exit(1);
-    RunInit({plan, message, sources, launcher.status_fd});
+    RunInit({plan, message, sources, launcher.status_fd, false});
   }
   if (!mapped) return Result<pid_t>(static_cast<pid_t>(pid));
   Status maps = WriteIdMaps(launcher.proc_fd, static_cast<pid_t>(pid), plan.uid_map, plan.gid_map);
@@ -69,8 +73,20 @@ Result<pid_t> Start(Launcher& launcher, const LaunchPlan& plan, const Message& m
   stage = Stage::kSource;
   SourceSet sources;
   CLOISTER_TRY(SourceBuilder(plan, message, id_map).Build(sources));
+  CLOISTER_ASSIGN(spare, launcher.spare.Use(launcher.proc_fd, plan, message, sources));
+  launcher.spare.Expect(plan);
+  if (spare > 0) return Result<pid_t>(static_cast<pid_t&&>(spare));
+  if (plan.lock_mounts) {
+    const Status locked = LockMounts(plan, sources);
+    if (!locked.ok()) {
+      UnlockMounts(plan);
+      return locked.error();
+    }
+  }
   stage = Stage::kClone;
-  return CloneInit(launcher, plan, message, sources);
+  Result<pid_t> pid = CloneInit(launcher, plan, message, sources);
+  if (plan.lock_mounts) UnlockMounts(plan);
+  return pid;
 }
 
 // No init whose end could be told later: the records say both at once.
@@ -87,7 +103,7 @@ Launched Refuse(const Launcher& launcher, uint32_t sandbox, Stage stage, const E
 
 Launched Launch(Launcher& launcher, const Message& message, Arena& arena) {
   Result<LaunchPlan> decoded = DecodeLaunchPlan(message.body, message.size, arena);
-  if (!decoded.ok()) return Refuse(launcher, decoded.value().id, Stage::kProtocol, decoded.error());
+  if (!decoded.ok()) return Refuse(launcher, PlanId(message.body, message.size), Stage::kProtocol, decoded.error());
   const LaunchPlan& plan = decoded.value();
   Stage stage = Stage::kNone;
   Result<pid_t> pid = Start(launcher, plan, message, stage);

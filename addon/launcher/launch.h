@@ -6,6 +6,7 @@
 #include "../kernel/message.h"
 #include "../kernel/status.h"
 #include "id_maps.h"
+#include "spare.h"
 
 namespace cloister {
 
@@ -14,6 +15,7 @@ struct Launcher {
   int status_fd;   // to the application
   int proc_fd;     // procfs of the launcher's own pid namespace
   IdMapCache id_maps;
+  Spare spare;
 };
 
 struct Launched {

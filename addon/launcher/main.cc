@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kControlFd = 3;
 constexpr int kStatusFd = 4;
+constexpr int kSpareIdleMs = 10000;  // after which an application at rest keeps no init in reserve
 
 struct Sandbox {
   Launched launched;
@@ -36,7 +37,8 @@ class Loop {
   int Run(int children) {
     for (;;) {
       pollfd events[2] = {{kControlFd, POLLIN, 0}, {children, POLLIN, 0}};
-      if (poll(events, 2, -1) < 0 && errno != EINTR) return 1;
+      const int ready = Wait(events, 2);
+      if (ready < 0 && errno != EINTR) return 1;
       if (events[1].revents != 0) {
         signalfd_siginfo ignored;
         while (read(children, &ignored, sizeof ignored) > 0) {
@@ -50,6 +52,18 @@ class Loop {
   }
 
  private:
+  // Prepares for the next start while nothing else is to be done.
+  int Wait(pollfd* events, nfds_t count) {
+    const int ready = poll(events, count, 0);
+    if (ready != 0) return ready;
+    launcher_.spare.Prepare(kStatusFd);
+    for (;;) {
+      const int later = poll(events, count, launcher_.spare.ready() ? kSpareIdleMs : -1);
+      if (later != 0) return later;
+      launcher_.spare.Drop();
+    }
+  }
+
   bool Serve() {
     Arena arena;
     Message message;
@@ -65,7 +79,7 @@ class Loop {
         return true;
       }
       case MessageType::kAdopt:
-        adopted_.Add(message);
+        adopted_.Add(message, arena);
         return true;
       default:
         return true;
@@ -106,10 +120,12 @@ class Loop {
 
   // The application is gone: so is everything it started, and the cgroups that stood for it.
   void EndAll() {
+    launcher_.spare.Drop();
     for (const Sandbox* s = sandboxes_; s != nullptr; s = s->next) kill(s->launched.pid, SIGKILL);
+    adopted_.ThawAll();
     while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
     }
-    adopted_.Remove();
+    adopted_.RemoveAll();
   }
 
   Launcher& launcher_;
@@ -161,7 +177,7 @@ int Main() {
   if (children < 0) Die("signals", LastError("signalfd(2)"));
   const Status entered = EnterHome();
   if (!entered.ok()) Die("private mount namespace", entered.error());
-  Launcher launcher = {kControlFd, kStatusFd, open(home::kProc, O_RDONLY | O_DIRECTORY | O_CLOEXEC), {}};
+  Launcher launcher = {kControlFd, kStatusFd, open(home::kProc, O_RDONLY | O_DIRECTORY | O_CLOEXEC), {}, {}};
   if (launcher.proc_fd < 0) Die("procfs", LastError("open(2)", home::kProc));
   dup2(STDIN_FILENO, STDERR_FILENO);  // the application's own error stream ends here
   return Loop(launcher).Run(children);

@@ -35,14 +35,12 @@ struct Child {
 };
 
 Status JoinCgroups(const ProgramContext& context) {
-  for (const uint32_t index : context.plan.cgroups) {
-    if (write(context.message.fd(index), "0", 1) != 1) return LastError("write(2)", "cgroup.procs");
+  for (const uint32_t index : context.plan.cgroup_files) {
+    if (write(context.message.fd(index), "0", 1) != 1) return LastError("write(2)", "cgroup");
   }
+  if ((context.sandbox.namespaces & CLONE_NEWCGROUP) == 0) return {};
   // The command sees its own cgroup as the root, cgroup_namespaces(7).
-  if (context.plan.cgroups.size > 0 && (context.sandbox.namespaces & CLONE_NEWCGROUP) != 0) {
-    if (unshare(CLONE_NEWCGROUP) != 0) return LastError("unshare(2)", "CLONE_NEWCGROUP");
-  }
-  return {};
+  return unshare(CLONE_NEWCGROUP) == 0 ? Status() : LastError("unshare(2)", "CLONE_NEWCGROUP");
 }
 
 Status ConnectStdio(const ProgramContext& context, uint32_t uid) {
@@ -230,9 +228,18 @@ int RunChild(void* argument) {
 
 pid_t StartProgram(const ProgramContext& context, ProgramFailure& failure) {
   Child child = {context, failure, {}};
-  const int pid = clone(RunChild, child_stack + sizeof child_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+  struct clone_args args = {};
+  args.flags = CLONE_VM | CLONE_VFORK;
+  args.exit_signal = SIGCHLD;
+  args.stack = reinterpret_cast<uint64_t>(child_stack);
+  args.stack_size = sizeof child_stack;
+  if (context.plan.cgroup != kNoFd) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(context.message.fd(context.plan.cgroup));
+  }
+  const pid_t pid = sys::CloneOnStack(&args, RunChild, &child);
   if (pid < 0) {
-    failure = {Stage::kExec, LastError("clone(2)", "command")};
+    failure = {Stage::kCgroup, LastError("clone3(2)", "command")};
     return -1;
   }
   if (failure.stage == Stage::kNone) return pid;

@@ -50,6 +50,29 @@ Result<UniqueFd> Subdirectory(int dir, const char* name, const char* part, uint3
 
 }  // namespace
 
+void LockPath(uint32_t index, char (&path)[32]) { snprintf(path, sizeof path, "%s/%u", home::kLock, index); }
+
+Status LockMounts(const LaunchPlan& plan, const SourceSet& set) {
+  for (uint32_t i = 0; i < plan.sources.size; i++) {
+    if (plan.sources[i].kind != Source::Kind::kHost) continue;
+    char path[32];
+    LockPath(i, path);
+    if (sys::MoveMount(set.mounts[i].get(), "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+      return LastError("move_mount(2)", path);
+    }
+  }
+  return {};
+}
+
+void UnlockMounts(const LaunchPlan& plan) {
+  for (uint32_t i = 0; i < plan.sources.size; i++) {
+    if (plan.sources[i].kind != Source::Kind::kHost) continue;
+    char path[32];
+    LockPath(i, path);
+    sys::Umount(path, sys::kUmountDetach);
+  }
+}
+
 SourceBuilder::SourceBuilder(const LaunchPlan& plan, const Message& message, int id_map)
     : plan_(plan),
       message_(message),

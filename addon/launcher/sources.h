@@ -4,15 +4,24 @@
 #include "../kernel/message.h"
 #include "../kernel/plan.h"
 #include "../kernel/unique_fd.h"
+#include "home.h"
 
 namespace cloister {
 
-inline constexpr uint32_t kMaxSources = 160;
+inline constexpr uint32_t kMaxSources = home::kLockSlots;
 
 struct SourceSet {
   UniqueFd mounts[kMaxSources];  // a kDev source of the usual nodes has none: each sandbox binds home::kDev
   bool work_attached = false;
 };
+
+// The kernel locks read-only, nosuid and nodev of a mount when it is copied into a namespace of other owners, and only then
+// (mount_namespaces(7)). So what the host lends stands in the launcher's namespace while the sandbox's is cloned from it, and init
+// takes it from there: LockMounts before clone3(2), UnlockMounts after.
+Status LockMounts(const LaunchPlan& plan, const SourceSet& set);
+void UnlockMounts(const LaunchPlan& plan);
+// The path of a source that was locked.
+void LockPath(uint32_t index, char (&path)[32]);
 
 class SourceBuilder {
  public:

@@ -25,7 +25,7 @@ export interface FirstCommand {
 export interface Kernel {
   /** Starts a sandbox. The listener hears every record of it, `gone` last. */
   launch(plan: LaunchPlan, first: FirstCommand | undefined, listener: (record: StatusRecord) => void): Promise<KernelSandbox>;
-  /** Gives the launcher directories whose contents it removes when this process is gone. */
+  /** Gives the launcher cgroup directories (`<base>/<library>/<owner>`) that it removes when this process is gone. */
   adoptCgroups(directories: readonly string[]): void;
   /** A detached copy of the mounts at a host path. */
   cloneMount(path: string, recursive: boolean): number;
@@ -36,6 +36,8 @@ export interface Kernel {
   /** Node's event loop stays alive until `release` was called as often. */
   hold(): void;
   release(): void;
+  /** Ends the launcher, and with it every sandbox that is left. Resolves when it is gone; the next launch starts another. */
+  close(): Promise<void>;
 }
 
 const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));

@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CloisterError } from '../errors.js';
+import { deferred } from '../shared/deferred.js';
 import { nativeParts, type Addon } from './addon.js';
 import { callAddon } from './kernel.js';
 import { StatusParser, type StatusRecord } from './status.js';
@@ -39,6 +40,8 @@ export class LauncherProcess {
   readonly #status: Socket;
   readonly #listeners = new Map<number, (record: StatusRecord) => void>();
   readonly #onEnd: () => void;
+  readonly #over = deferred<void>();
+  #isControlOpen = true;
   #busy = 0;
   #ended = false;
 
@@ -99,14 +102,28 @@ export class LauncherProcess {
   }
 
   async send(type: number, body: Uint8Array, fds: readonly number[]): Promise<void> {
-    if (this.#ended) throw new CloisterError('ERR_LAUNCHER', 'the launcher has ended');
+    if (!this.#isControlOpen) throw new CloisterError('ERR_LAUNCHER', 'the launcher has ended');
     await sendMessage(this.#addon, this.#control, type, body, fds);
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.hold();
+    this.#closeControl();
+    await this.#over.promise;
+  }
+
+  #closeControl(): void {
+    if (!this.#isControlOpen) return;
+    this.#isControlOpen = false;
+    closeSync(this.#control);
   }
 
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    closeSync(this.#control);
+    this.#closeControl();
+    this.#over.resolve();
     this.#onEnd();
     // Inits die with their launcher (PR_SET_PDEATHSIG): whoever still waits hears so.
     for (const [sandbox, listener] of this.#listeners) listener(launcherDied(sandbox));
@@ -114,6 +131,6 @@ export class LauncherProcess {
 }
 
 function launcherDied(sandbox: number): StatusRecord {
-  const nothing = { command: 0, maxRssBytes: 0, startedNs: 0n, endedNs: 0n, userUs: 0, systemUs: 0 };
+  const nothing = { command: 0, maxRssBytes: 0, startedNs: 0n, endedNs: 0n, userUs: 0, systemUs: 0, rest: 0 };
   return { ...nothing, type: 'gone', sandbox, value: 9, refusal: undefined };
 }

@@ -1,17 +1,28 @@
 import { closeSync, openSync } from 'node:fs';
+import { posix } from 'node:path';
 import { nativeParts, type Addon } from './addon.js';
 import { callAddon, type FirstCommand, type Kernel, type KernelSandbox } from './kernel.js';
 import { LauncherProcess, MESSAGE, sendMessage } from './launcher.js';
 import type { CommandFds, CommandPlan, LaunchPlan } from './plan.js';
 import type { StatusRecord } from './status.js';
-import { encodeCommand, encodeLaunch } from './wire.js';
-
-const NOTHING = new Uint8Array(0);
+import { encodeCommand, encodeLaunch, type Encoded } from './wire.js';
+import { Writer } from './writer.js';
 
 function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;
+}
+
+/** `<base>/<library>/<owner>` as a descriptor of the base and the path below it: the last two are the launcher's to remove. */
+function encodeAdoption(directories: readonly string[]): Encoded {
+  const out = new Writer();
+  const fds = directories.map((directory) => {
+    const base = posix.join(directory, '../..');
+    out.string(posix.relative(base, directory));
+    return openSync(base, 'r');
+  });
+  return { body: out.finish(), fds };
 }
 
 class LinuxSandbox implements KernelSandbox {
@@ -92,7 +103,8 @@ export class LinuxKernel implements Kernel {
 
   adoptCgroups(directories: readonly string[]): void {
     this.#adopted = directories;
-    if (this.#launcher !== undefined) this.#sendAdopted(this.#launcher);
+    if (this.#launcher === undefined) this.#start();
+    else this.#sendAdopted(this.#launcher);
   }
 
   cloneMount(path: string, recursive: boolean): number {
@@ -119,6 +131,10 @@ export class LinuxKernel implements Kernel {
     this.#launcher?.release();
   }
 
+  async close(): Promise<void> {
+    await this.#launcher?.close();
+  }
+
   #start(): LauncherProcess {
     if (this.#launcher !== undefined) return this.#launcher;
     const launcher = LauncherProcess.start(() => (this.#launcher = undefined));
@@ -128,7 +144,7 @@ export class LinuxKernel implements Kernel {
   }
 
   #sendAdopted(launcher: LauncherProcess): void {
-    const fds = this.#adopted.map((directory) => openSync(directory, 'r'));
-    void launcher.send(MESSAGE.adopt, NOTHING, fds).finally(() => fds.forEach((fd) => closeSync(fd)));
+    const { body, fds } = encodeAdoption(this.#adopted);
+    void launcher.send(MESSAGE.adopt, body, fds).finally(() => fds.forEach((fd) => closeSync(fd)));
   }
 }

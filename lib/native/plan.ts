@@ -54,7 +54,10 @@ export type Source =
   | { readonly kind: 'overlay'; readonly lowers: readonly number[]; readonly upper: number; readonly upperName: string; readonly attributes: bigint }
   | { readonly kind: 'dev'; readonly nodes: readonly DeviceNode[] };
 
-/** What init does, in order. Paths are below the sandbox's root and have no leading slash. */
+/**
+ * What init does, in order. Paths are below the sandbox's root and have no leading slash; `strict` refuses symbolic links in
+ * them, without it they may lead anywhere below the root.
+ */
 export type Step =
   | { readonly kind: 'attach'; readonly path: string; readonly source: number; readonly file?: boolean; readonly strict?: boolean }
   | {
@@ -63,6 +66,7 @@ export type Step =
       readonly type: string;
       readonly options?: Readonly<Record<string, string>>;
       readonly attributes: bigint;
+      readonly strict?: boolean;
     }
   | { readonly kind: 'mask'; readonly path: string }
   | { readonly kind: 'readonly'; readonly path: string }
@@ -101,8 +105,10 @@ export interface CommandFds {
   readonly killRest: boolean;
   /** Standard input, output and error; `-1` is `/dev/null`. */
   readonly stdio: readonly [number, number, number];
-  /** Opened `cgroup.procs` files to join. */
-  readonly cgroups: readonly number[];
+  /** A v2 directory to be cloned into, that init may write to; `-1`: none. */
+  readonly cgroup: number;
+  /** Opened `tasks` or `cgroup.procs` files to join. */
+  readonly cgroupFiles: readonly number[];
 }
 
 export interface LaunchPlan {
@@ -117,7 +123,11 @@ export interface LaunchPlan {
   readonly steps: readonly Step[];
   readonly readonlyRoot: boolean;
   readonly loopback: boolean;
+  /** What the attributes of host mounts forbid holds against CAP_SYS_ADMIN inside, too. */
+  readonly lockMounts: boolean;
   /** `struct sock_filter[]`; empty: unconfined. */
   readonly seccomp: Uint8Array;
   readonly seccompFlags: number;
+  /** The v2 directory into which init is cloned; `-1`: none. */
+  readonly cgroup: number;
 }

@@ -27,10 +27,12 @@ export interface StatusRecord {
   readonly endedNs: bigint;
   readonly userUs: number;
   readonly systemUs: number;
+  /** `exited` of a one-shot sandbox: processes that were still alive. */
+  readonly rest: number;
   readonly refusal: Refusal | undefined;
 }
 
-const HEADER_BYTES = 56;
+const HEADER_BYTES = 64;
 
 function parseRefusal(buffer: Buffer, at: number, textBytes: number): Refusal {
   const text = buffer.toString('utf8', at + HEADER_BYTES, at + HEADER_BYTES + textBytes);
@@ -71,6 +73,7 @@ export class StatusParser {
       endedNs: buffer.readBigUInt64LE(at + 32),
       userUs: Number(buffer.readBigUInt64LE(at + 40)),
       systemUs: Number(buffer.readBigUInt64LE(at + 48)),
+      rest: buffer.readUInt32LE(at + 56),
       refusal: textBytes === 0 ? undefined : parseRefusal(buffer, at, textBytes),
     };
   }

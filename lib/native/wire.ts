@@ -65,8 +65,7 @@ function writeStep(out: Writer, step: Step): void {
   out.string(step.kind === 'sysctl' ? step.value : '');
   out.flag(step.kind === 'mask' || step.kind === 'readonly');
   out.flag(step.kind === 'attach' && step.file === true);
-  // A user's mount may lead through links of the image, below its root; the kernel's own file systems may not.
-  out.flag(step.kind === 'attach' ? step.strict === true : true);
+  out.flag(step.kind === 'mask' || step.kind === 'readonly' || ('strict' in step && step.strict));
 }
 
 function writeCommand(out: Writer, plan: CommandPlan, fds: CommandFds, table: FdTable): void {
@@ -79,7 +78,7 @@ function writeCommand(out: Writer, plan: CommandPlan, fds: CommandFds, table: Fd
   out.flag(plan.noNewPrivileges).flag(plan.findHome).flag(fds.killRest);
   out.list(plan.rlimits, (limit) => out.u32(limit.resource).u64(limit.soft).u64(limit.hard));
   for (const fd of fds.stdio) out.u32(table.index(fd));
-  out.list(fds.cgroups, (fd) => out.u32(table.index(fd)));
+  out.u32(table.index(fds.cgroup)).list(fds.cgroupFiles, (fd) => out.u32(table.index(fd)));
   out.flag(plan.tty !== undefined).u32(plan.tty?.columns ?? 0).u32(plan.tty?.rows ?? 0);
 }
 
@@ -100,8 +99,8 @@ export function encodeLaunch(
   out.i64(plan.timeOffsets?.monotonicNs ?? 0n).i64(plan.timeOffsets?.boottimeNs ?? 0n);
   out.list(plan.sources, (source) => writeSource(out, source, table)).u32(plan.root);
   out.list(plan.steps, (step) => writeStep(out, step));
-  out.flag(plan.readonlyRoot).flag(plan.loopback);
-  out.bytes(plan.seccomp).u32(plan.seccompFlags).u32(table.index(control));
+  out.flag(plan.readonlyRoot).flag(plan.loopback).flag(plan.lockMounts);
+  out.bytes(plan.seccomp).u32(plan.seccompFlags).u32(table.index(plan.cgroup)).u32(table.index(control));
   out.flag(command !== undefined);
   if (command !== undefined) writeCommand(out, command.plan, command.fds, table);
   return { body: out.finish(), fds: table.fds };

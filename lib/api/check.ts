@@ -1,0 +1,106 @@
+import { invalidOption } from '../errors.js';
+import { parseDuration, parseSize } from '../shared/quantity.js';
+
+/** Validation of plain values: each takes the option's name for the message, and what to use when it is absent. */
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isPlainObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An object with no other keys than these; a misspelt limit must not go unnoticed. */
+export function checkObject(option: string, value: unknown, keys: readonly string[]): Fields {
+  if (!isPlainObject(value)) throw invalidOption(option, 'an object', value);
+  for (const key of Object.keys(value)) {
+    if (!keys.includes(key)) {
+      throw invalidOption(option === '' ? key : `${option}.${key}`, `one of ${keys.join(', ')}`, value[key], 'no such option');
+    }
+  }
+  return value;
+}
+
+export function checkSize<T>(option: string, value: unknown, absent: T): number | T {
+  if (value === undefined) return absent;
+  const bytes = parseSize(value);
+  if (bytes === undefined) throw invalidOption(option, "bytes or a size such as '256MiB'", value);
+  return bytes;
+}
+
+export function checkDuration<T>(option: string, value: unknown, absent: T): number | T {
+  if (value === undefined) return absent;
+  const ms = parseDuration(value);
+  if (ms === undefined) throw invalidOption(option, "milliseconds or a duration such as '5s'", value);
+  return ms;
+}
+
+export function checkNumber<T>(option: string, value: unknown, range: readonly [number, number], absent: T): number | T {
+  if (value === undefined) return absent;
+  if (typeof value === 'number' && value >= range[0] && value <= range[1]) return value;
+  throw invalidOption(option, `a number from ${range[0]} to ${range[1]}`, value);
+}
+
+export function checkInteger<T>(option: string, value: unknown, range: readonly [number, number], absent: T): number | T {
+  if (value === undefined) return absent;
+  if (Number.isInteger(value)) return checkNumber(option, value, range, absent);
+  throw invalidOption(option, `a whole number from ${range[0]} to ${range[1]}`, value);
+}
+
+export function checkBoolean(option: string, value: unknown, absent: boolean): boolean {
+  if (value === undefined) return absent;
+  if (typeof value === 'boolean') return value;
+  throw invalidOption(option, 'true or false', value);
+}
+
+/** Without NUL: the kernel's texts end there. */
+export function checkText<T>(option: string, value: unknown, absent: T): string | T {
+  if (value === undefined) return absent;
+  if (typeof value === 'string' && !value.includes('\0')) return value;
+  throw invalidOption(option, 'a text without NUL characters', value);
+}
+
+export function checkChoice<const C extends string, T>(option: string, value: unknown, choices: readonly C[], absent: T): C | T {
+  if (value === undefined) return absent;
+  const found = choices.find((choice) => choice === value);
+  if (found === undefined) throw invalidOption(option, choices.map((choice) => `'${choice}'`).join(' or '), value);
+  return found;
+}
+
+export function checkList<T>(option: string, value: unknown, item: (option: string, value: unknown) => T): readonly T[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw invalidOption(option, 'an array', value);
+  return value.map((each: unknown, index) => item(`${option}[${index}]`, each));
+}
+
+/** Absolute, without `..`: what a path means must not depend on what lies on the way. */
+export function checkPath(option: string, value: unknown): string {
+  const path = checkText(option, value, undefined);
+  if (path === undefined || !path.startsWith('/') || path.split('/').includes('..')) {
+    throw invalidOption(option, "an absolute path without '..'", value);
+  }
+  const normal = path.replace(/\/+/g, '/');
+  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+}
+
+export function checkTexts(option: string, value: unknown): Readonly<Record<string, string>> {
+  if (value === undefined) return {};
+  if (!isPlainObject(value)) throw invalidOption(option, 'an object of texts', value);
+  return Object.fromEntries(
+    Object.entries(value).map(([key, text]) => [key, checkText(`${option}.${key}`, String(text as string), '')]),
+  );
+}
+
+export function checkEnv(option: string, value: unknown): Readonly<Record<string, string>> {
+  if (value === undefined) return {};
+  if (!isPlainObject(value)) throw invalidOption(option, 'an object of texts', value);
+  for (const [name, text] of Object.entries(value)) {
+    if (name === '' || /[=\0]/.test(name)) throw invalidOption(option, "names without '=' and NUL", name);
+    if (typeof text !== 'string' || text.includes('\0')) throw invalidOption(`${option}.${name}`, 'a text without NUL characters', text);
+  }
+  return value as Readonly<Record<string, string>>;
+}
+
+export function checkSignal(option: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  throw invalidOption(option, 'an AbortSignal', value);
+}

@@ -1,0 +1,177 @@
+import { join } from 'node:path';
+import { release } from 'node:os';
+import { EventEmitter } from 'eventemitter3';
+import PQueue from 'p-queue';
+import { CloisterError } from '../errors.js';
+import { DisabledCgroupManager } from '../cgroup/disabled.js';
+import { openCgroupManager } from '../cgroup/open.js';
+import type { CgroupManager } from '../cgroup/manager.js';
+import { LinuxKernel } from '../native/linux-kernel.js';
+import { RootfsService } from '../rootfs/rootfs.js';
+import type { Services } from '../runtime/services.js';
+import type { SandboxSpec } from '../runtime/spec.js';
+import { maskedPathsOfHost } from '../runtime/plan-launch.js';
+import { IdRanges } from '../security/id-ranges.js';
+import { seccompProgram } from '../security/seccomp/cache.js';
+import { AsyncQueue } from './async-queue.js';
+import { checkBoolean, checkInteger, checkObject, checkPath } from './check.js';
+import { diagnose, type DoctorReport } from './doctor.js';
+import type { HostEvent } from './events.js';
+import type { Sandbox } from './sandbox.js';
+import { SandboxRegistry } from './sandbox-registry.js';
+
+export interface HostOptions {
+  /** What is kept: prepared roots. Default: `/var/lib/cloister`. */
+  root?: string;
+  /** What lives as long as this boot: locks. Default: `/run/cloister`. */
+  stateDir?: string;
+  /** Starts that run at the same time; more of them wait their turn. Default: 16. */
+  concurrency?: number;
+  /**
+   * Goes on without control groups where this host has none that can be used: no limits, no accounting. Asking for a limit
+   * by name is an error then. Default: false, which refuses to start sandboxes on such a host.
+   */
+  allowNoCgroups?: boolean;
+}
+
+const NO_FILTER = { program: new Uint8Array(0), flags: 0 };
+
+/**
+ * One place on this machine to run sandboxes: its directories, its launcher, its control groups.
+ *
+ * Most programs never make one: `Host.default` serves `Sandbox.run` and its like. Several, in several processes, too, may
+ * share their directories.
+ */
+export class Host implements AsyncDisposable {
+  static #default: Host | undefined;
+
+  readonly root: string;
+  readonly stateDir: string;
+  /** @internal */
+  readonly sandboxes = new SandboxRegistry<Sandbox>();
+  readonly #concurrency: number;
+  readonly #allowNoCgroups: boolean;
+  readonly #bus = new EventEmitter<{ event: [HostEvent] }>();
+  #services: Services | undefined;
+  #ids: IdRanges | undefined;
+  #isClosed = false;
+
+  constructor(options: HostOptions = {}) {
+    const fields = checkObject('', options, ['root', 'stateDir', 'concurrency', 'allowNoCgroups']);
+    this.root = fields['root'] === undefined ? '/var/lib/cloister' : checkPath('root', fields['root']);
+    this.stateDir = fields['stateDir'] === undefined ? '/run/cloister' : checkPath('stateDir', fields['stateDir']);
+    this.#concurrency = checkInteger('concurrency', fields['concurrency'], [1, 1024], 16);
+    this.#allowNoCgroups = checkBoolean('allowNoCgroups', fields['allowNoCgroups'], false);
+  }
+
+  /** The host that is used where none is named. */
+  static get default(): Host {
+    return (Host.#default ??= new Host());
+  }
+
+  /** What works on this machine, what does not, why, and what to do about it. */
+  static doctor(): Promise<DoctorReport> {
+    return Host.default.doctor();
+  }
+
+  /** Removes at once what killed applications left; every first start of a sandbox does so, too. Returns their labels. */
+  static sweep(): Promise<readonly string[]> {
+    return Host.default.sweep();
+  }
+
+  doctor(): Promise<DoctorReport> {
+    return diagnose(() => this.services);
+  }
+
+  sweep(): Promise<readonly string[]> {
+    return this.services.cgroups.sweep();
+  }
+
+  /**
+   * Events of all its sandboxes from now on. Leaving the loop ends the subscription.
+   *
+   * @example
+   * ```ts
+   * for await (const event of Host.default.events()) console.log(event.type, event.sandbox);
+   * ```
+   */
+  events(): AsyncIterableIterator<HostEvent> {
+    const queue = new AsyncQueue<HostEvent>(() => this.#bus.off('event', push));
+    const push = (event: HostEvent): void => queue.push(event);
+    this.#bus.on('event', push);
+    return queue;
+  }
+
+  /** @internal */
+  emit(event: HostEvent): void {
+    this.#bus.emit('event', event);
+  }
+
+  /** @internal True when somebody reads `events()`. */
+  get isObserved(): boolean {
+    return this.#bus.listenerCount('event') > 0;
+  }
+
+  /**
+   * Removes every sandbox and gives back what this object holds. No sandbox can be started afterwards.
+   * A program that just ends needs no such call: the launcher cleans up after it.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.sandboxes.all()].map((sandbox) => sandbox.remove()));
+    const services = this.#services;
+    if (services === undefined) return;
+    await services.starts.onIdle();
+    await services.kernel.close();
+    services.cgroups.dispose();
+    this.#ids?.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal Opened at the first use. @throws CloisterError when this machine cannot run sandboxes. */
+  get services(): Services {
+    if (this.#isClosed) throw new CloisterError('ERR_SANDBOX_STATE', 'the host was closed');
+    return (this.#services ??= this.#open());
+  }
+
+  #open(): Services {
+    const kernel = new LinuxKernel();
+    const cgroups = this.#openCgroups(kernel);
+    kernel.adoptCgroups(cgroups.ownerDirectories());
+    cgroups.sweep().catch(() => undefined);
+    this.#ids = new IdRanges(join(this.stateDir, 'ids'), (fd) => kernel.tryLock(fd));
+    const version = kernelVersion(release());
+    return {
+      kernel,
+      cgroups,
+      rootfs: new RootfsService(this.root, (path, recursive) => kernel.cloneMount(path, recursive)),
+      ids: this.#ids,
+      starts: new PQueue({ concurrency: this.#concurrency }),
+      maskedPaths: maskedPathsOfHost(),
+      seccomp: (spec) => planFilter(spec, version),
+    };
+  }
+
+  #openCgroups(kernel: LinuxKernel): CgroupManager {
+    try {
+      return openCgroupManager({ stateDirectory: this.root, attachDeviceFilter: (fd, program) => kernel.attachDeviceFilter(fd, program) });
+    } catch (error) {
+      if (this.#allowNoCgroups && CloisterError.is(error)) return new DisabledCgroupManager(error.message);
+      throw error;
+    }
+  }
+}
+
+function kernelVersion(text: string): [number, number] {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(text) ?? [];
+  return [Number(major ?? 0), Number(minor ?? 0)];
+}
+
+function planFilter(spec: SandboxSpec, version: [number, number]): { readonly program: Uint8Array; readonly flags: number } {
+  if (spec.seccomp === 'unconfined') return NO_FILTER;
+  const architecture = process.arch === 'arm64' ? 'arm64' : 'x64';
+  return seccompProgram(spec.seccomp, { capabilities: spec.capabilities, kernelVersion: version, architecture });
+}

@@ -1,0 +1,132 @@
+import type { DeviceRule } from '../cgroup/limits.js';
+import type { IdMapEntry } from '../native/plan.js';
+import type { Capability, SecurityProfile } from '../security/capabilities.js';
+import type { RlimitName, RlimitValue } from '../security/rlimits.js';
+import type { SeccompProfile } from '../security/seccomp/profile.js';
+import type { Duration, Size } from '../shared/quantity.js';
+import type { Host } from './host.js';
+import type { VolumeMount } from './volume.js';
+
+/** Rates and share of the disk behind the sandbox's files. */
+export interface IoOptions {
+  /** Bytes per second. */
+  readBps?: Size;
+  writeBps?: Size;
+  /** Operations per second. */
+  readIops?: number;
+  writeIops?: number;
+  /** Share of a contended disk, 1 to 10,000, 100 is normal. */
+  weight?: number;
+  /** `MAJ:MIN` of the disk. Default: the one behind the state directory. */
+  device?: string;
+}
+
+export interface LimitOptions {
+  /** Default: 512 MiB. */
+  memory?: Size;
+  /** On top of `memory`. Default: 0. */
+  swap?: Size;
+  /** Processors' worth of time: 0.5 is half of one. Default: all there are. */
+  cpus?: number;
+  /** Share of contended processors, 1 to 10,000, 100 is normal. */
+  cpuWeight?: number;
+  /** Processors to run on: `'0-2,4'`. */
+  cpuset?: string;
+  /** Processes and threads at one time. Default: 256. */
+  pids?: number;
+  /** Bytes in the writable layer. Default: 256 MiB; they count as memory, too. */
+  disk?: Size;
+  io?: IoOptions;
+  /** Processor time of one command, user and system, all its processes. Default: no limit. */
+  cpuTime?: Duration;
+  /** Open files of one process (`RLIMIT_NOFILE`). */
+  files?: number;
+}
+
+/** `uid`, `uid:gid`, `name` or `name:group`; names are looked up inside. */
+export type UserOption = number | string | { uid: number; gid?: number; groups?: readonly number[] };
+
+export interface SecurityOptions {
+  /** What the sandbox starts from. Default: `'default'`; `'strict'` has no capability at all. */
+  profile?: SecurityProfile;
+  capabilities?: { add?: readonly (Capability | 'ALL' | string)[]; drop?: readonly (Capability | 'ALL' | string)[] };
+  /** A profile in the OCI or Docker form, or `'unconfined'` for none. */
+  seccomp?: 'default' | 'unconfined' | SeccompProfile | object;
+  /** Default: true. Programs like sudo and su do not work with it. */
+  noNewPrivileges?: boolean;
+  /** `'auto'`: 65,536 ids of the sandbox's own. `'host'`: root inside is root outside. */
+  userNamespace?: 'auto' | 'host' | { uids: readonly IdMapEntry[]; gids: readonly IdMapEntry[] };
+}
+
+/** A device of the host that appears inside. */
+export interface DeviceOption {
+  /** Path on the host, and inside unless `target` says otherwise. */
+  path: string;
+  target?: string;
+  /** Any of `r`, `w`, `m`. Default: `'rw'`. */
+  access?: string;
+}
+
+/** What a command runs with; given to a sandbox, the values for all its commands. */
+export interface ProcessOptions {
+  /** Added to PATH, HOME and, with a terminal, TERM; nothing of the application's own environment is passed on. */
+  env?: Readonly<Record<string, string>>;
+  /** Path inside. Default: `'/'`. */
+  cwd?: string;
+  /** Default: root inside, which is nobody outside. */
+  user?: UserOption;
+  umask?: number;
+  rlimits?: Partial<Record<RlimitName, number | RlimitValue>>;
+  /** Bytes of stdout and stderr together; more ends the command. Default: 10 MiB. */
+  maxOutput?: Size;
+}
+
+export interface SandboxOptions extends ProcessOptions {
+  name?: string;
+  /** `'host'`: the host's own programs, read-only under a private layer. Or a directory that holds a root file system. */
+  image?: 'host' | { directory: string };
+  limits?: LimitOptions;
+  network?: 'none' | 'host';
+  mounts?: readonly VolumeMount[];
+  devices?: readonly (string | DeviceOption)[];
+  /** Rules of the device controller beyond those of `devices`. */
+  deviceRules?: readonly DeviceRule[];
+  hostname?: string;
+  domainname?: string;
+  readonlyRoot?: boolean;
+  /** Size of `/dev/shm`. Default: 64 MiB. */
+  shm?: Size;
+  /** Only those that belong to the sandbox's own namespaces. */
+  sysctls?: Readonly<Record<string, string | number>>;
+  /** Moves the clocks seen inside, time_namespaces(7). */
+  clocks?: { monotonic?: Duration; boottime?: Duration };
+  labels?: Readonly<Record<string, string>>;
+  security?: SecurityOptions;
+  /** Ends the sandbox, also while it is being made. */
+  signal?: AbortSignal;
+  /** Default: `Host.default`. */
+  host?: Host;
+}
+
+export interface ExecOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buffer'> extends ProcessOptions {
+  /**
+   * What the program reads: a text, bytes, a stream, `'none'` (the default), or `'pipe'` to write to `stdin` yourself.
+   * A text that is not your own goes in as bytes, `Buffer.from(text)`: it could be one of the two words.
+   */
+  stdin?: 'none' | 'pipe' | (string & {}) | Uint8Array | NodeJS.ReadableStream;
+  /** Wall-clock time. Default: 60 s for `Sandbox.run`, 10 min for `exec`, none with a terminal. `Infinity`: none. */
+  timeout?: Duration;
+  cpuTime?: Duration;
+  encoding?: Encoding;
+  /** A terminal of its own instead of three streams. */
+  tty?: boolean | { columns?: number; rows?: number };
+  /** `false` sends stdout and stderr to `/dev/null`. */
+  capture?: boolean;
+  /** Leaves processes that the command started running when it ends. Default: they are killed. */
+  keepDescendants?: boolean;
+  /** Throw `ERR_COMMAND_FAILED` for anything but exit code 0. */
+  reject?: boolean;
+  signal?: AbortSignal;
+}
+
+export type RunOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buffer'> = Omit<SandboxOptions, 'name'> & ExecOptions<Encoding>;

@@ -1,0 +1,71 @@
+import { invalidOption } from '../errors.js';
+import type { CommandDefaults, UserSpec } from '../runtime/spec.js';
+import { RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
+import { checkEnv, checkInteger, checkList, checkNumber, checkObject, checkPath, checkSize } from './check.js';
+
+export const PROCESS_KEYS = ['env', 'cwd', 'user', 'umask', 'rlimits', 'maxOutput'] as const;
+
+const ID: readonly [number, number] = [0, 2 ** 32 - 2];
+const DEFAULT_MAX_OUTPUT = 10 * 2 ** 20;
+
+/** `'1000'`, `'1000:100'`, `'name'`, `'name:group'`, `'name:100'`; the forms of an image's `User`, OCI image specification. */
+function parseUser(text: string): UserSpec {
+  const [, user, group] = /^([^:]+)(?::([^:]+))?$/.exec(text) ?? [];
+  if (user === undefined || text.includes('\0')) throw invalidOption('user', "'uid', 'uid:gid', 'name' or 'name:group'", text);
+  const uid = /^\d+$/.test(user) ? checkInteger('user', Number(user), ID, 0) : undefined;
+  const gid = group !== undefined && /^\d+$/.test(group) ? checkInteger('user', Number(group), ID, 0) : undefined;
+  if (uid !== undefined && (group === undefined || gid !== undefined)) return ids(uid, gid ?? uid, []);
+  if (user === 'root' && (group === undefined || group === 'root')) return ids(0, 0, []);
+  return { kind: 'name', user: uid === undefined ? user : '', group: group ?? '', uid: uid ?? 0 };
+}
+
+function ids(uid: number, gid: number, groups: readonly number[]): UserSpec {
+  return { kind: 'ids', uid, gid, groups };
+}
+
+function checkUser(value: unknown, absent: UserSpec): UserSpec {
+  if (value === undefined) return absent;
+  if (typeof value === 'number') return ids(checkInteger('user', value, ID, 0), value, []);
+  if (typeof value === 'string') return parseUser(value);
+  const user = checkObject('user', value, ['uid', 'gid', 'groups']);
+  const uid = checkInteger('user.uid', user['uid'], ID, 0);
+  const groups = checkList('user.groups', user['groups'], (option, gid) => checkInteger(option, gid, ID, 0));
+  if (groups.length > 256) throw invalidOption('user.groups', 'at most 256 groups', groups);
+  return ids(uid, checkInteger('user.gid', user['gid'], ID, uid), groups);
+}
+
+function checkRlimits(value: unknown): Partial<Record<RlimitName, RlimitValue>> {
+  if (value === undefined) return {};
+  const amount: readonly [number, number] = [0, Infinity];
+  const limits: Partial<Record<RlimitName, RlimitValue>> = {};
+  for (const [key, limit] of Object.entries(checkObject('rlimits', value, Object.keys(RLIMITS)))) {
+    const option = `rlimits.${key}`;
+    const pair = typeof limit === 'object' ? checkObject(option, limit, ['soft', 'hard']) : { soft: limit, hard: limit };
+    const hard = checkNumber(`${option}.hard`, pair['hard'] ?? pair['soft'], amount, Infinity);
+    const soft = checkNumber(`${option}.soft`, pair['soft'] ?? pair['hard'], amount, Infinity);
+    if (soft > hard) throw invalidOption(option, 'a soft limit no higher than the hard one', soft);
+    limits[key as RlimitName] = { soft, hard };
+  }
+  return limits;
+}
+
+/** What a command runs with, from the sandbox's options or, over those of the sandbox (`base`), from the command's own. */
+export function checkProcess(
+  fields: Readonly<Record<string, unknown>>,
+  limits: { readonly cpuTimeMs: number; readonly files: number | undefined },
+  base?: CommandDefaults,
+): CommandDefaults {
+  const files = limits.files === undefined ? {} : { nofile: { soft: limits.files, hard: limits.files } };
+  const cpuSeconds = Math.ceil(limits.cpuTimeMs / 1000) + 1;
+  // The kernel's own watch over one process, should ours come late.
+  const cpu = limits.cpuTimeMs === Infinity ? {} : { cpu: { soft: cpuSeconds, hard: cpuSeconds + 1 } };
+  return {
+    env: { ...base?.env, ...checkEnv('env', fields['env']) },
+    cwd: fields['cwd'] === undefined ? (base?.cwd ?? '/') : checkPath('cwd', fields['cwd']),
+    user: checkUser(fields['user'], base?.user ?? ids(0, 0, [])),
+    umask: checkInteger('umask', fields['umask'], [0, 0o777], base?.umask ?? 0o022),
+    rlimits: { ...base?.rlimits, ...files, ...cpu, ...checkRlimits(fields['rlimits']) },
+    cpuTimeMs: limits.cpuTimeMs,
+    maxOutputBytes: checkSize('maxOutput', fields['maxOutput'], base?.maxOutputBytes ?? DEFAULT_MAX_OUTPUT),
+  };
+}

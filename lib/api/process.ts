@@ -1,0 +1,115 @@
+import type { Readable, Writable } from 'node:stream';
+import { invalidOption } from '../errors.js';
+import type { Command } from '../runtime/command.js';
+import type { CommandResult } from '../runtime/result.js';
+import { signalNumber } from '../shared/signals.js';
+import { AsyncQueue } from './async-queue.js';
+
+/** A piece of output with the stream it came from. */
+export interface OutputChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Buffer;
+}
+
+/**
+ * A running command: a promise of its result, two streams, and an iterable of its output.
+ *
+ * Nothing is ever thrown at the start: what is wrong with the options, too, rejects the promise.
+ *
+ * @example
+ * ```ts
+ * const build = box.exec(['make']);
+ * for await (const { stream, data } of build) process[stream].write(data);
+ * const { exitCode, usage } = await build;
+ * ```
+ */
+export class SandboxProcess<Output extends string | Uint8Array = string>
+  implements Promise<CommandResult<Output>>, AsyncIterable<OutputChunk>
+{
+  readonly [Symbol.toStringTag] = 'SandboxProcess';
+  readonly #command: Command | undefined;
+  readonly #result: Promise<CommandResult<Output>>;
+
+  /** @internal */
+  constructor(begin: () => Command) {
+    try {
+      this.#command = begin();
+      this.#result = this.#command.result as Promise<CommandResult<Output>>;
+    } catch (error) {
+      this.#result = Promise.reject(error as Error);
+      this.#result.catch(() => undefined);
+    }
+  }
+
+  /** Inside the sandbox; undefined until it has started. */
+  get pid(): number | undefined {
+    return this.#command?.pid;
+  }
+
+  /** Resolves with the pid when the program runs. @throws CloisterError when it could not be started. */
+  get started(): Promise<number> {
+    return this.#command?.started ?? this.#result.then(() => 0);
+  }
+
+  /** Standard input, with `stdin: 'pipe'` or a terminal; otherwise what is written is dropped. Undefined if nothing was started. */
+  get stdin(): Writable | undefined {
+    return this.#command?.stdio.stdin;
+  }
+
+  /**
+   * Undefined with `capture: false`. With a terminal it carries everything.
+   * Asking for it obliges to read it: a full buffer makes the program wait.
+   */
+  get stdout(): Readable | undefined {
+    return this.#command?.stdio.stdout;
+  }
+
+  get stderr(): Readable | undefined {
+    return this.#command?.stdio.stderr;
+  }
+
+  then<A = CommandResult<Output>, B = never>(
+    onResult?: ((result: CommandResult<Output>) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#result.then(onResult, onError);
+  }
+
+  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<CommandResult<Output> | B> {
+    return this.#result.catch(onError);
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<CommandResult<Output>> {
+    return this.#result.finally(onEnd);
+  }
+
+  /** Sends a signal to the main process; SIGKILL ends all processes of the command. Nothing happens after its end. */
+  kill(signal: string | number = 'SIGTERM'): void {
+    const number = signalNumber(signal);
+    if (number === undefined) throw invalidOption('signal', "a signal such as 'SIGTERM'", signal);
+    this.#command?.kill(number);
+  }
+
+  /** Changes the size of the terminal; the foreground program gets SIGWINCH. */
+  resize(size: { columns: number; rows: number }): void {
+    this.#command?.stdio.resize(size.columns, size.rows);
+  }
+
+  /** Output as it arrives. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void> {
+    const sources = (['stdout', 'stderr'] as const).flatMap((name) => {
+      const stream = this[name];
+      return stream === undefined ? [] : [{ name, stream }];
+    });
+    let open = sources.length;
+    const queue = new AsyncQueue<OutputChunk>(() => sources.forEach(({ stream }) => stream.removeAllListeners('data').resume()));
+    for (const { name, stream } of sources) {
+      stream.on('data', (data: Buffer) => queue.push({ stream: name, data }));
+      stream.on('close', () => {
+        if (--open === 0) queue.close();
+      });
+    }
+    if (open > 0) yield* queue;
+    await this.#result;
+  }
+}

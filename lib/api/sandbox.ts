@@ -1,0 +1,276 @@
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'eventemitter3';
+import { CloisterError, invalidOption } from '../errors.js';
+import type { CgroupLimits } from '../cgroup/limits.js';
+import type { CommandResult } from '../runtime/result.js';
+import { RunningSandbox } from '../runtime/sandbox.js';
+import type { SandboxSpec } from '../runtime/spec.js';
+import { checkDuration, checkObject, checkSignal } from './check.js';
+import { checkCommand, splitRunOptions, throwIfAborted } from './command-spec.js';
+import type { SandboxEvents, SandboxEventName, SandboxStats } from './events.js';
+import { Host } from './host.js';
+import { LimitWatcher } from './limit-watcher.js';
+import type { ExecOptions, LimitOptions, RunOptions, SandboxOptions } from './options.js';
+import { SandboxProcess } from './process.js';
+import { listProcesses, type ProcessInfo } from './processes.js';
+import { checkCgroupLimits, checkSandbox, checkUpdateKeys } from './sandbox-spec.js';
+import { sampleStats } from './stats.js';
+
+export type SandboxState = 'created' | 'running' | 'paused' | 'stopped' | 'removed';
+
+type OutputOf<Encoding> = Encoding extends 'buffer' ? Uint8Array : string;
+
+const RUN_TIMEOUT_MS = 60_000;
+const EXEC_TIMEOUT_MS = 600_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+/**
+ * A living sandbox: made once, then given any number of commands. All share its files, processes and limits; each is
+ * accounted for by itself.
+ *
+ * @example
+ * ```ts
+ * await using box = await Sandbox.create({ limits: { memory: '256MiB', pids: 64 } });
+ * await box.exec(['sh', '-c', 'echo 42 > /tmp/answer']);
+ * const { stdout } = await box.exec(['cat', '/tmp/answer']);
+ * ```
+ */
+export class Sandbox extends EventEmitter<{ [Name in SandboxEventName]: [SandboxEvents[Name]] }> implements AsyncDisposable {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly #host: Host;
+  readonly #spec: SandboxSpec;
+  readonly #watcher: LimitWatcher;
+  readonly #onAbort = (): void => void this.remove();
+  #signal: AbortSignal | undefined;
+  #running: RunningSandbox | undefined;
+  #limits: CgroupLimits;
+  #state: SandboxState = 'created';
+
+  private constructor(host: Host, id: string, spec: SandboxSpec) {
+    super();
+    this.id = id;
+    this.name = spec.name ?? id;
+    this.labels = spec.labels;
+    this.#host = host;
+    this.#spec = spec;
+    this.#limits = { ...spec.defaultLimits, ...spec.cgroup };
+    this.#watcher = new LimitWatcher({
+      isObserved: () => host.isObserved || this.eventNames().length > 0,
+      read: () => this.#running?.cgroup.usage(),
+      emit: (name, facts) => this.#tell(name, facts as never),
+    });
+  }
+
+  /**
+   * Runs one command in a sandbox of its own, which is gone afterwards.
+   *
+   * @throws CloisterError (as a rejection) `ERR_INVALID_OPTION`, `ERR_LIMIT_UNSUPPORTED`, `ERR_COMMAND_NOT_FOUND`,
+   * `ERR_COMMAND_NOT_EXECUTABLE`, `ERR_CWD_NOT_FOUND`, `ERR_USER_NOT_FOUND`; an exit code other than 0 is no error.
+   * @example
+   * ```ts
+   * const { exitCode, reason, stdout, usage } = await Sandbox.run(['python3', '-c', 'print(6*7)'], {
+   *   limits: { memory: '256MiB', cpus: 0.5, pids: 64 },
+   *   timeout: '5s',
+   * });
+   * ```
+   */
+  static run<Encoding extends 'utf8' | 'buffer' = 'utf8'>(
+    command: readonly string[],
+    options: RunOptions<Encoding> = {},
+  ): SandboxProcess<OutputOf<Encoding>> {
+    return new SandboxProcess(() => {
+      const { sandbox, exec, host } = splitRunOptions(options);
+      const spec = checkSandbox(sandbox);
+      const commandSpec = checkCommand(command, exec, spec, RUN_TIMEOUT_MS);
+      return RunningSandbox.run(checkHost(host).services, spec, commandSpec);
+    });
+  }
+
+  /** Makes a sandbox that lives until it is stopped or removed, or this application ends. */
+  static async create(options: SandboxOptions = {}): Promise<Sandbox> {
+    const { host: given, ...fields } = options;
+    const host = checkHost(given);
+    const signal = checkSignal('signal', fields.signal);
+    const spec = checkSandbox(fields);
+    throwIfAborted(signal);
+    const id = randomBytes(6).toString('hex');
+    const sandbox = new Sandbox(host, id, spec);
+    return host.sandboxes.add(sandbox.name, () => sandbox.#start(signal));
+  }
+
+  /** The sandbox of this application with that id or name. */
+  static get(idOrName: string, { host = Host.default }: { host?: Host } = {}): Sandbox | undefined {
+    return host.sandboxes.get(idOrName);
+  }
+
+  /** This application's sandboxes, oldest first; with `labels` only those that have them all. */
+  static list({ labels = {}, host = Host.default }: { labels?: Readonly<Record<string, string>>; host?: Host } = {}): Sandbox[] {
+    return [...host.sandboxes.all(labels)];
+  }
+
+  /** The sandbox of that name, made now if there is none. Concurrent calls get the same one. */
+  static async getOrCreate(options: SandboxOptions & { name: string }): Promise<Sandbox> {
+    const host = checkHost(options.host);
+    return (await host.sandboxes.pending(options.name)) ?? Sandbox.create(options);
+  }
+
+  get state(): SandboxState {
+    return this.#state;
+  }
+
+  /**
+   * Starts a command.
+   *
+   * @example
+   * ```ts
+   * const p = box.exec(['sh', '-c', 'read x; echo got $x'], { stdin: 'pipe' });
+   * p.stdin?.end('hi\n');
+   * console.log((await p).stdout);
+   * ```
+   */
+  exec<Encoding extends 'utf8' | 'buffer' = 'utf8'>(
+    command: readonly string[],
+    options: ExecOptions<Encoding> = {},
+  ): SandboxProcess<OutputOf<Encoding>> {
+    return new SandboxProcess(() => {
+      const spec = checkCommand(command, options, this.#spec, EXEC_TIMEOUT_MS);
+      return this.#alive('exec', ['running']).exec(spec);
+    });
+  }
+
+  /** Stops every process where it is. Time limits of commands go on. */
+  async pause(): Promise<void> {
+    await this.#alive('pause', ['running']).cgroup.freeze();
+    this.#change('paused');
+  }
+
+  async resume(): Promise<void> {
+    await this.#alive('resume', ['paused']).cgroup.thaw();
+    this.#state = 'running';
+    this.#tell('resumed', {});
+  }
+
+  /**
+   * Changes limits of the living sandbox: `memory`, `swap`, `cpus`, `cpuWeight`, `cpuset`, `pids`, `io`. All of them or none.
+   *
+   * @throws CloisterError `ERR_LIMIT_UNSUPPORTED`; `ERR_KERNEL` with errno `EBUSY` for a memory limit below what is in use.
+   */
+  async update(limits: LimitOptions): Promise<void> {
+    const changes = checkCgroupLimits(checkUpdateKeys(limits));
+    this.#alive('update', ['running', 'paused']).cgroup.update(changes);
+    this.#limits = { ...this.#limits, ...changes };
+    this.#tell('updated', { limits });
+  }
+
+  /** SIGTERM to every command, and SIGKILL to what is left when the time is over. Default: 10 s. */
+  async stop(options: { timeout?: number | string } = {}): Promise<void> {
+    const timeoutMs = checkDuration('timeout', checkObject('', options, ['timeout'])['timeout'], STOP_TIMEOUT_MS);
+    if (this.#running === undefined || this.#isOver) return this.wait();
+    if (this.#state === 'paused') await this.resume();
+    await this.#running.askToEnd(timeoutMs);
+    await this.#running.end();
+  }
+
+  /** SIGKILL to everything inside. Resolves when nothing is left. Its files are gone, too; the name stays taken until `remove`. */
+  async kill(): Promise<void> {
+    await this.#running?.end();
+  }
+
+  /** Kills what runs and forgets the sandbox. Twice is fine. */
+  async remove(): Promise<void> {
+    await this.kill();
+    if (this.#state === 'removed') return;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#change('removed');
+    this.#host.sandboxes.delete(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.remove();
+  }
+
+  /** Resolves when the sandbox has ended, by whatever means, and nothing of it is left. */
+  async wait(): Promise<void> {
+    await this.#running?.waitForEnd();
+  }
+
+  /** What runs inside, without the sandbox's own init. */
+  async processes(): Promise<ProcessInfo[]> {
+    return listProcesses(this.#alive('processes', ['running', 'paused']).cgroup.processes());
+  }
+
+  /**
+   * What it uses, at once and then again and again; ends with the sandbox or when the loop is left.
+   *
+   * @param options - `interval` in milliseconds or as `'1s'` (the default).
+   */
+  stats(options: { interval?: number | string; signal?: AbortSignal } = {}): AsyncGenerator<SandboxStats, void> {
+    const fields = checkObject('', options, ['interval', 'signal']);
+    const intervalMs = checkDuration('interval', fields['interval'], 1000);
+    const running = this.#alive('stats', ['running', 'paused']);
+    return sampleStats({
+      cgroup: running.cgroup,
+      ended: running.released,
+      intervalMs,
+      limits: () => this.#limits,
+      signal: checkSignal('signal', fields['signal']),
+    });
+  }
+
+  async #start(signal: AbortSignal | undefined): Promise<Sandbox> {
+    this.#running = await RunningSandbox.start(this.#host.services, this.#spec, {
+      onCommandStarted: (command) => {
+        this.#watcher.start();
+        this.#tell('exec', { command: command.spec.argv, pid: command.pid });
+      },
+      onCommandEnded: (command, result: CommandResult<string | Uint8Array>) => {
+        this.#watcher.stop();
+        this.#tell('exec-exit', { command: command.spec.argv, pid: command.pid, result });
+      },
+      onGone: () => this.#onGone(),
+    });
+    if (signal?.aborted === true) {
+      await this.#running.end();
+      throwIfAborted(signal);
+    }
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#change('running', 'started');
+    return this;
+  }
+
+  #onGone(): void {
+    if (this.#state === 'running' || this.#state === 'paused') this.#change('stopped');
+  }
+
+  get #isOver(): boolean {
+    return this.#state === 'stopped' || this.#state === 'removed';
+  }
+
+  #alive(verb: string, states: readonly SandboxState[]): RunningSandbox {
+    if (this.#running !== undefined && states.includes(this.#state)) return this.#running;
+    throw new CloisterError('ERR_SANDBOX_STATE', `${verb}: expected a sandbox that is ${states.join(' or ')}, ${this.name} is ${this.#state}`, {
+      subject: this.name,
+      ...(this.#state === 'paused' ? { hint: 'resume it first' } : {}),
+    });
+  }
+
+  #change(state: SandboxState, event: SandboxEventName = state as SandboxEventName): void {
+    this.#state = state;
+    this.#tell(event, {} as never);
+  }
+
+  #tell<Name extends SandboxEventName>(name: Name, facts: Omit<SandboxEvents[Name], 'time' | 'sandbox'>): void {
+    const event = { time: Date.now(), sandbox: this.id, ...facts } as SandboxEvents[Name];
+    (this.emit as (name: SandboxEventName, event: unknown) => boolean).call(this, name, event);
+    if (this.#host.isObserved) this.#host.emit({ type: name, ...event } as never);
+  }
+}
+
+function checkHost(host: unknown): Host {
+  if (host === undefined) return Host.default;
+  if (host instanceof Host) return host;
+  throw invalidOption('host', 'a Host', host);
+}

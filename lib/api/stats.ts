@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CgroupLimits } from '../cgroup/limits.js';
+import type { CgroupReport } from '../cgroup/manager.js';
+import type { CgroupUsage } from '../cgroup/usage.js';
+import type { SandboxStats } from './events.js';
+
+export interface SampleOptions {
+  readonly cgroup: CgroupReport;
+  readonly ended: Promise<void>;
+  readonly intervalMs: number;
+  readonly signal: AbortSignal | undefined;
+  limits(): CgroupLimits;
+}
+
+interface Sample {
+  readonly usage: CgroupUsage;
+  readonly atMs: number;
+}
+
+const inMs = (us: number | undefined): number => (us ?? 0) / 1000;
+const cpuMs = ({ usage }: Sample): number => inMs(usage.cpuUserUs) + inMs(usage.cpuSystemUs);
+
+function toStats(now: Sample, before: Sample | undefined, limits: CgroupLimits, pressure: SandboxStats['pressure']): SandboxStats {
+  const { usage } = now;
+  const elapsed = before === undefined ? 0 : now.atMs - before.atMs;
+  const percent = before === undefined || elapsed <= 0 ? 0 : ((cpuMs(now) - cpuMs(before)) / elapsed) * 100;
+  return {
+    time: Date.now(),
+    cpu: {
+      percent,
+      userMs: inMs(usage.cpuUserUs),
+      systemMs: inMs(usage.cpuSystemUs),
+      throttledMs: usage.throttledUs === undefined ? undefined : usage.throttledUs / 1000,
+    },
+    memory: { bytes: usage.memoryCurrentBytes, peakBytes: usage.memoryPeakBytes, limitBytes: limits.memoryBytes },
+    pids: { count: usage.pidsCurrent, peak: usage.pidsPeak, limit: limits.pids },
+    io: { readBytes: usage.ioReadBytes, writeBytes: usage.ioWriteBytes },
+    pressure,
+  };
+}
+
+/** The first sample has no processor percentage to tell: it is about the time since the one before. */
+export async function* sampleStats(options: SampleOptions): AsyncGenerator<SandboxStats, void> {
+  let isOver = false;
+  const stop = new AbortController();
+  void options.ended.then(() => {
+    isOver = true;
+    stop.abort();
+  });
+  const onAbort = (): void => stop.abort();
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  let before: Sample | undefined;
+  try {
+    while (!isOver && options.signal?.aborted !== true) {
+      const now: Sample = { usage: options.cgroup.usage(), atMs: performance.now() };
+      yield toStats(now, before, options.limits(), options.cgroup.pressure());
+      before = now;
+      await sleep(options.intervalMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
+    }
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}

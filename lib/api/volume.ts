@@ -1,0 +1,28 @@
+import type { Size } from '../shared/quantity.js';
+
+/** A mount of a sandbox; made by `Volume.bind` and `Volume.tmpfs`. */
+export type VolumeMount =
+  | { readonly type: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean }
+  | { readonly type: 'tmpfs'; readonly target: string; readonly size: Size; readonly mode: number };
+
+/** Storage that a sandbox is given besides its own root. */
+export const Volume = {
+  /**
+   * A file or directory of the host. Owners are mapped: root inside may do with the host root's files what the mount allows.
+   *
+   * @param source - absolute path on the host.
+   * @param target - absolute path inside; made if it is missing.
+   * @example
+   * ```ts
+   * await Sandbox.run(['ls', '/src'], { mounts: [Volume.bind('/home/me/project', '/src', { readonly: true })] });
+   * ```
+   */
+  bind(source: string, target: string, options: { readonly?: boolean } = {}): VolumeMount {
+    return { type: 'bind', source, target, readonly: options.readonly ?? false };
+  },
+
+  /** A file system in memory, gone with the sandbox. Default: 64 MiB, mode 1777. */
+  tmpfs(target: string, options: { size?: Size; mode?: number } = {}): VolumeMount {
+    return { type: 'tmpfs', target, size: options.size ?? '64MiB', mode: options.mode ?? 0o1777 };
+  },
+};

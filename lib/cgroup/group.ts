@@ -1,0 +1,98 @@
+import { CloisterError } from '../errors.js';
+import { checkLimits, resolveIoDevice, unmetLimitsError } from './check.js';
+import type { GroupContext } from './context.js';
+import { freezeGroup, thawGroup } from './freeze.js';
+import type { GroupState } from './group-state.js';
+import { killGroup } from './kill.js';
+import type { CgroupLimits } from './limits.js';
+import { makeGroup } from './make.js';
+import type { Cgroup, CgroupEntry } from './manager.js';
+import { discardGroup, removeGroup } from './remove.js';
+import { readPressure } from './pressure.js';
+import { listProcesses, readUsage } from './report.js';
+import { Stock } from './stock.js';
+import { updateLimits } from './update.js';
+import type { CgroupPressure, CgroupUsage } from './usage.js';
+
+/** A sandbox that runs commands keeps a group ahead for the next one, a few when they come in bursts. */
+const SPARES = { min: 1, max: 8 };
+
+function entryOf(state: GroupState): CgroupEntry {
+  const directories = [...state.directories.values()];
+  const unified = directories.find(({ tree }) => tree.version === 2);
+  return {
+    directory: unified?.directoryFd,
+    procs: unified?.joinFd,
+    tasks: directories.filter(({ tree }) => tree.version === 1).map(({ joinFd }) => joinFd),
+  };
+}
+
+/** The one implementation of `Cgroup`: the differences between v1, v2 and their mixtures are in its plan. */
+export class KernelCgroup implements Cgroup {
+  readonly name: string;
+  readonly entry: CgroupEntry;
+  readonly #state: GroupState;
+  readonly #spares: Stock<GroupState>;
+  #nextChild = 1;
+
+  constructor(state: GroupState) {
+    this.name = state.name;
+    this.entry = entryOf(state);
+    this.#state = state;
+    this.#spares = new Stock({ ...SPARES, make: (key) => this.#makeChild(JSON.parse(key) as CgroupLimits), discard: discardGroup });
+  }
+
+  child(limits: CgroupLimits = {}): Cgroup {
+    const { context, role, name, children } = this.#state;
+    if (role === 'command') {
+      throw new CloisterError('ERR_SANDBOX_STATE', `control group ${name} belongs to one command and has no groups below`, {
+        hint: "create the group with the role 'sandbox'",
+      });
+    }
+    const requested = resolveIoDevice(context, limits);
+    const unmet = checkLimits(context, requested);
+    if (unmet.length > 0) throw unmetLimitsError(unmet);
+    const child = this.#spares.take(JSON.stringify(requested)) ?? this.#makeChild(requested);
+    children.add(child);
+    return new KernelCgroup(child);
+  }
+
+  usage(): CgroupUsage {
+    return readUsage(this.#state);
+  }
+
+  pressure(): CgroupPressure | undefined {
+    return readPressure(this.#state);
+  }
+
+  processes(): number[] {
+    return listProcesses(this.#state);
+  }
+
+  update(changes: CgroupLimits): void {
+    updateLimits(this.#state, changes);
+    // They were made for the limits before.
+    this.#spares.clear();
+  }
+
+  freeze(): Promise<void> {
+    return freezeGroup(this.#state);
+  }
+
+  async thaw(): Promise<void> {
+    thawGroup(this.#state);
+  }
+
+  kill(): Promise<void> {
+    return killGroup(this.#state);
+  }
+
+  remove(): Promise<void> {
+    this.#spares.close();
+    return removeGroup(this.#state);
+  }
+
+  #makeChild(requested: CgroupLimits): GroupState {
+    return makeGroup(this.#state.context, { name: `${this.#nextChild++}`, role: 'command', requested, parent: this.#state });
+  }
+}

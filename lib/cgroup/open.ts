@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { CloisterError } from '../errors.js';
+import { type CgroupFiles, kernelCgroupFiles } from './cgroup-files.js';
+import type { AttachDeviceFilter, GroupContext } from './context.js';
+import { Disks } from './disks.js';
+import { parseHierarchies } from './hierarchy.js';
+import { KernelCgroupManager } from './kernel-manager.js';
+import { type CgroupLayout, openLayout } from './layout.js';
+import type { CgroupManager } from './manager.js';
+import { describeOwner, formatOwner } from './owner.js';
+
+/** Where the facts about a host come from; tests give a directory that imitates cgroupfs. */
+export interface CgroupHost {
+  /** The text of /proc/self/mountinfo. */
+  readonly mountinfo: string;
+  /** The text of /proc/self/cgroup. */
+  readonly selfCgroup: string;
+  readonly files: CgroupFiles;
+  readonly disks: Disks;
+  /** kill(2) with SIGKILL; throws an error with `code`. */
+  sendKill(pid: number): void;
+}
+
+export interface CgroupManagerOptions {
+  /** Its disk is what I/O limits are about unless they name another one. */
+  readonly stateDirectory?: string;
+  /** The label under which all groups are made, see `formatOwner`; by default this process. */
+  readonly owner?: string;
+  /** Without it v2 has no device lists. */
+  readonly attachDeviceFilter?: AttachDeviceFilter;
+  readonly host?: CgroupHost;
+}
+
+function kernelHost(): CgroupHost {
+  return {
+    mountinfo: readFileSync('/proc/self/mountinfo', 'latin1'),
+    selfCgroup: readFileSync('/proc/self/cgroup', 'latin1'),
+    files: kernelCgroupFiles,
+    disks: new Disks(),
+    sendKill: (pid) => void process.kill(pid, 'SIGKILL'),
+  };
+}
+
+/** Never itself, and never "every process", which kill(2) takes a 0 or -1 for. */
+function safeKill(host: CgroupHost, pid: number): void {
+  if (!(pid > 1) || pid === process.pid) return;
+  try {
+    host.sendKill(pid);
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code;
+    if (errno === 'ESRCH') return;
+    throw new CloisterError('ERR_PERMISSION', `kill(2) ${pid}: ${errno ?? 'unknown error'}`, {
+      syscall: 'kill(2)',
+      errno: errno ?? 'unknown error',
+      subject: String(pid),
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Since Linux 6.10 v1 counts a disk's I/O per group only after somebody has set a throttling rule there (commit a3166c51702b).
+ * Rule 0 is no rule, but setting it is enough. False when that failed, and the counters would be zero whatever happens.
+ */
+function countIo(layout: CgroupLayout, { files, disks }: CgroupHost): boolean {
+  const tree = layout.serving('io');
+  if (tree?.version !== 1) return true;
+  try {
+    for (const disk of disks.all()) files.write(posix.join(tree.ownerPath, 'blkio.throttle.read_bps_device'), `${disk} 0`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Finds out what control groups this host has and makes this owner's directory in each hierarchy.
+ *
+ * @throws `ERR_UNSUPPORTED` with the reason for every hierarchy when none can be used; see `DisabledCgroupManager`.
+ * @example
+ * ```ts
+ * const cgroups = openCgroupManager({ stateDirectory: '/var/lib/cloister' });
+ * const group = cgroups.create({ memoryBytes: 64 * 2 ** 20, pids: 32 }, { role: 'command' });
+ * // … a process writes "0" into each of joinFds(group.entry) and executes a program …
+ * console.log(group.usage().memoryPeakBytes);
+ * await group.remove();
+ * cgroups.dispose();
+ * ```
+ */
+export function openCgroupManager(options: CgroupManagerOptions = {}): CgroupManager {
+  const host = options.host ?? kernelHost();
+  const owner = options.owner ?? formatOwner(describeOwner(process.pid));
+  const layout = openLayout(parseHierarchies(host.mountinfo, host.selfCgroup), owner, host.files);
+  if (layout.trees.length === 0) {
+    const reasons = layout.refusals.length === 0 ? 'none is mounted' : layout.refusals.join('; ');
+    throw new CloisterError('ERR_UNSUPPORTED', `no cgroup hierarchy can be used: ${reasons}`, {
+      hint: 'run as root, in a container with --privileged or --cgroupns=host, or in a systemd unit with Delegate=yes',
+    });
+  }
+  let ioDevice: { known: string | undefined } | undefined;
+  const context: GroupContext = {
+    files: host.files,
+    layout,
+    disks: host.disks,
+    attachDeviceFilter: options.attachDeviceFilter,
+    countsIo: countIo(layout, host),
+    ioDevice: () => (ioDevice ??= { known: host.disks.behind(options.stateDirectory ?? '/') }).known,
+    sendKill: (pid) => safeKill(host, pid),
+  };
+  return new KernelCgroupManager(context, owner);
+}

@@ -1,0 +1,32 @@
+/**
+ * Linux container isolation inside a Node.js application.
+ *
+ * @packageDocumentation
+ */
+export { CloisterError, ERROR_CODES, type ErrorCode, type ErrorDetails } from './errors.js';
+export { Sandbox, type SandboxState } from './api/sandbox.js';
+export { SandboxProcess, type OutputChunk } from './api/process.js';
+export { Volume, type VolumeMount } from './api/volume.js';
+export { Host, type HostOptions } from './api/host.js';
+export type { DoctorCheck, DoctorReport } from './api/doctor.js';
+export type { HostEvent, SandboxEventName, SandboxEvents, SandboxStats } from './api/events.js';
+export type {
+  DeviceOption,
+  ExecOptions,
+  IoOptions,
+  LimitOptions,
+  ProcessOptions,
+  RunOptions,
+  SandboxOptions,
+  SecurityOptions,
+  UserOption,
+} from './api/options.js';
+export type { ProcessInfo } from './api/processes.js';
+export type { CommandResult, EndReason, Usage } from './runtime/result.js';
+export type { Capability, SecurityProfile } from './security/capabilities.js';
+export type { RlimitName, RlimitValue } from './security/rlimits.js';
+export type { SeccompProfile } from './security/seccomp/profile.js';
+export type { DeviceRule } from './cgroup/limits.js';
+export type { CgroupPressure, Stall, StallShare } from './cgroup/usage.js';
+export type { IdMapEntry } from './native/plan.js';
+export type { Duration, Size } from './shared/quantity.js';

@@ -1,0 +1,53 @@
+import type { Cgroup } from '../cgroup/manager.js';
+import type { EndReason } from './result.js';
+import type { CommandSpec } from './spec.js';
+
+/** setTimeout(3) of Node takes 31 bits of milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Processor time is looked at no more often than this. */
+const MIN_CPU_POLL_MS = 5;
+const MAX_CPU_POLL_MS = 1000;
+
+/** Watches what ends a command from outside: time, processor time, the caller's AbortSignal. */
+export class CommandLimits {
+  readonly #spec: CommandSpec;
+  readonly #cgroup: Cgroup;
+  readonly #end: (cause: EndReason) => void;
+  #timeout: NodeJS.Timeout | undefined;
+  #cpuPoll: NodeJS.Timeout | undefined;
+  readonly #onAbort = (): void => this.#end('abort');
+
+  constructor(spec: CommandSpec, cgroup: Cgroup, end: (cause: EndReason) => void) {
+    this.#spec = spec;
+    this.#cgroup = cgroup;
+    this.#end = end;
+    spec.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Clocks run from the request on: a start, too, can be held up from inside. */
+  start(): void {
+    const { timeoutMs, cpuTimeMs } = this.#spec;
+    if (timeoutMs !== Infinity) {
+      this.#timeout = setTimeout(() => this.#end('timeout'), Math.min(timeoutMs, LONGEST_TIMER_MS));
+    }
+    if (cpuTimeMs !== Infinity) this.#watchCpu(cpuTimeMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timeout);
+    clearTimeout(this.#cpuPoll);
+    this.#spec.signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  /** The limit cannot be reached before the rest of it, spread over two processors at least, has passed. */
+  #watchCpu(leftMs: number): void {
+    const wait = Math.min(Math.max(leftMs / 2, MIN_CPU_POLL_MS), MAX_CPU_POLL_MS);
+    this.#cpuPoll = setTimeout(() => {
+      const { cpuUserUs = 0, cpuSystemUs = 0 } = this.#cgroup.usage();
+      const usedMs = (cpuUserUs + cpuSystemUs) / 1000;
+      if (usedMs >= this.#spec.cpuTimeMs) this.#end('cpu');
+      else this.#watchCpu(this.#spec.cpuTimeMs - usedMs);
+    }, wait);
+  }
+}

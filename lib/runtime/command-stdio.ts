@@ -1,0 +1,134 @@
+import { Socket } from 'node:net';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import type { Kernel } from '../native/kernel.js';
+import { OutputBudget, OutputReader } from './output.js';
+import type { CommandSpec } from './spec.js';
+import { closeAll, StdinWriter } from './stdin.js';
+
+/** A command that still runs after this gets its output read as it comes. */
+const ATTACH_AFTER_MS = 2;
+
+/** Both ends of a command's standard streams; with a terminal there is one stream for all. */
+export class CommandStdio {
+  readonly #spec: CommandSpec;
+  readonly #kernel: Kernel;
+  readonly #budget: OutputBudget;
+  /** Ends that the command gets; closed here once they were sent. */
+  #theirs: [number, number, number] = [-1, -1, -1];
+  #stdin: StdinWriter | undefined;
+  #stdout: OutputReader | undefined;
+  #stderr: OutputReader | undefined;
+  #terminal: ReadStream | undefined;
+  readonly #typed: PassThrough | undefined;
+  #terminalFd = -1;
+  #attachTimer: NodeJS.Timeout | undefined;
+  readonly #onTerminal: (() => void)[] = [];
+
+  constructor(spec: CommandSpec, kernel: Kernel, onExceeded: () => void) {
+    this.#spec = spec;
+    this.#kernel = kernel;
+    this.#budget = new OutputBudget(spec.maxOutputBytes, onExceeded);
+    if (spec.tty !== undefined) {
+      // The terminal is opened by init: what is typed before waits here.
+      this.#typed = new PassThrough();
+      return;
+    }
+    try {
+      this.#open();
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** Descriptors for standard input, output and error; `-1` is `/dev/null`. */
+  get theirs(): readonly [number, number, number] {
+    return this.#theirs;
+  }
+
+  get isExceeded(): boolean {
+    return this.#budget.isExceeded;
+  }
+
+  get stdin(): Writable {
+    return this.#typed ?? (this.#stdin ??= new StdinWriter({ kind: 'none' }, -1)).stream;
+  }
+
+  get stdout(): Readable | undefined {
+    return this.#stdout?.stream;
+  }
+
+  get stderr(): Readable | undefined {
+    return this.#stderr?.stream;
+  }
+
+  /** The command has its ends: while we held them, they would never have ended. */
+  closeTheirs(): void {
+    closeAll(this.#theirs);
+    this.#theirs = [-1, -1, -1];
+  }
+
+  onStarted(): void {
+    if (this.#spec.tty !== undefined) return;
+    this.#attachTimer = setTimeout(() => {
+      this.#stdout?.attach();
+      this.#stderr?.attach();
+    }, ATTACH_AFTER_MS);
+  }
+
+  openTerminal(fd: number): void {
+    this.#terminalFd = fd;
+    const terminal = new ReadStream(fd);
+    this.#terminal = terminal;
+    this.#stdout = new OutputReader(fd, this.#budget, () => terminal as unknown as Socket);
+    this.#stdout.attach();
+    this.#typed?.pipe(terminal, { end: false });
+    for (const ready of this.#onTerminal.splice(0)) ready();
+  }
+
+  resize(columns: number, rows: number): void {
+    if (this.#terminalFd >= 0) this.#kernel.resizeTerminal(this.#terminalFd, columns, rows);
+    else this.#onTerminal.push(() => this.resize(columns, rows));
+  }
+
+  finish(): void {
+    this.#stdout?.finish();
+    this.#stderr?.finish();
+  }
+
+  output(): { stdout: string | Uint8Array; stderr: string | Uint8Array; truncated: boolean } {
+    const convert = (reader: OutputReader | undefined): string | Uint8Array => {
+      const bytes = reader?.bytes ?? Buffer.alloc(0);
+      return this.#spec.encoding === 'buffer' ? bytes : bytes.toString('utf8');
+    };
+    return { stdout: convert(this.#stdout), stderr: convert(this.#stderr), truncated: this.#budget.isExceeded };
+  }
+
+  dispose(): void {
+    clearTimeout(this.#attachTimer);
+    this.closeTheirs();
+    this.#stdin?.dispose();
+    this.#stdout?.dispose();
+    this.#stderr?.dispose();
+    this.#terminal?.destroy();
+    this.#terminalFd = -1;
+  }
+
+  #open(): void {
+    if (this.#spec.stdin.kind !== 'none') {
+      const [theirs, ours] = this.#kernel.pipe('write');
+      this.#theirs[0] = theirs;
+      this.#stdin = new StdinWriter(this.#spec.stdin, ours);
+    }
+    if (!this.#spec.capture) return;
+    this.#stdout = this.#openOutput(1);
+    this.#stderr = this.#openOutput(2);
+  }
+
+  #openOutput(index: 1 | 2): OutputReader {
+    const [ours, theirs] = this.#kernel.pipe('read');
+    this.#theirs[index] = theirs;
+    return new OutputReader(ours, this.#budget);
+  }
+}

@@ -1,0 +1,58 @@
+import { CloisterError } from '../errors.js';
+import { errnoName, kernelError } from '../native/kernel.js';
+import type { Refusal, Stage } from '../native/status.js';
+
+/** What a failed stage means to a person; stages that are not here are plain kernel errors. */
+const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => CloisterError | undefined>> = {
+  user: (refusal) => {
+    if (refusal.syscall !== 'passwd(5)' && refusal.syscall !== 'group(5)') return undefined;
+    const kind = refusal.syscall === 'passwd(5)' ? 'user' : 'group';
+    return new CloisterError('ERR_USER_NOT_FOUND', `no ${kind} ${JSON.stringify(refusal.subject)} in the sandbox`, {
+      subject: refusal.subject,
+      hint: `give a number, or a name from the sandbox's own /etc/${kind === 'user' ? 'passwd' : 'group'}`,
+    });
+  },
+  cwd: (refusal, errno) =>
+    new CloisterError('ERR_CWD_NOT_FOUND', `cannot enter the working directory ${refusal.subject}: ${errno}`, {
+      syscall: refusal.syscall,
+      errno,
+      subject: refusal.subject,
+      hint: 'cwd is a path inside the sandbox that the user of the command may enter',
+    }),
+  exec: (refusal, errno) => {
+    const facts = { syscall: refusal.syscall, errno, subject: refusal.subject };
+    if (errno === 'ENOENT') {
+      return new CloisterError('ERR_COMMAND_NOT_FOUND', `command not found in the sandbox: ${refusal.subject}`, {
+        ...facts,
+        hint: 'the program, or the interpreter its first line names, must exist inside; names without / are looked up in PATH',
+      });
+    }
+    if (!['EACCES', 'ENOEXEC', 'EISDIR', 'ELOOP', 'ENOTDIR'].includes(errno)) return undefined;
+    return new CloisterError('ERR_COMMAND_NOT_EXECUTABLE', `not executable in the sandbox: ${refusal.subject}: ${errno}`, {
+      ...facts,
+      hint: 'it needs the x permission, a mount without noexec, this machine\'s architecture, and an interpreter that exists',
+    });
+  },
+  rlimit: (refusal, errno) =>
+    new CloisterError('ERR_PERMISSION', `rlimit number ${refusal.subject} cannot be set: ${errno}`, {
+      syscall: refusal.syscall,
+      errno,
+      subject: refusal.subject,
+      hint: 'a hard limit above the application\'s own needs CAP_SYS_RESOURCE; ask for a lower one',
+    }),
+  source: (refusal, errno) => {
+    if (refusal.subject !== 'idmapped mount') return undefined;
+    return new CloisterError('ERR_UNSUPPORTED', `the image's file system cannot map ids: ${refusal.syscall}: ${errno}`, {
+      syscall: refusal.syscall,
+      errno,
+      hint: "put the directory on ext4, xfs, btrfs or (kernel 6.3 or later) tmpfs, or use security: { userNamespace: 'host' }",
+    });
+  },
+};
+
+/** A start that was refused, as the error that the caller gets. */
+export function refusalError(refusal: Refusal): CloisterError {
+  const errno = errnoName(refusal.errno);
+  const meant = MEANINGS[refusal.stage]?.(refusal, errno);
+  return meant ?? kernelError(refusal, `while the sandbox was at stage '${refusal.stage}'; Host.doctor() shows what this host lacks`);
+}

@@ -1,0 +1,298 @@
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { CloisterError } from '../errors.js';
+import type { Cgroup } from '../cgroup/manager.js';
+import type { KernelSandbox } from '../native/kernel.js';
+import type { StatusRecord } from '../native/status.js';
+import type { CommandFds, IdMapEntry } from '../native/plan.js';
+import { deferred } from '../shared/deferred.js';
+import { Command, type CommandHost } from './command.js';
+import { planCommand } from './plan-command.js';
+import { planLaunch, type LaunchParts } from './plan-launch.js';
+import { refusalError } from './refusal.js';
+import type { CommandResult } from './result.js';
+import type { Services } from './services.js';
+import type { CommandSpec, SandboxSpec } from './spec.js';
+
+/** How long init gets to end its processes by itself before it is killed, and they with it. */
+const INIT_PATIENCE_MS = 2000;
+/** How long a start may take before what holds it up is killed. */
+const START_PATIENCE_MS = 1000;
+
+const HOST_IDS: readonly IdMapEntry[] = [];
+
+/** What the layer above wants to hear. */
+export interface SandboxObserver {
+  onCommandStarted?(command: Command): void;
+  onCommandEnded?(command: Command, result: CommandResult<string | Uint8Array>): void;
+  onGone?(): void;
+}
+
+/**
+ * A sandbox and its resources: id range, root file system, cgroup, init.
+ *
+ * ```text
+ *  start() ── launch ──► ready ──► exec()… ──► end() ──► gone ──► released
+ *          └─ with a first command: started ──► exited (nothing else lives inside) ──► gone ──► released
+ * ```
+ */
+export class RunningSandbox implements CommandHost {
+  readonly spec: SandboxSpec;
+  readonly kernel: Services['kernel'];
+  readonly cgroup: Cgroup;
+  /** Resolves when nothing of it is left: no process, mount, cgroup or descriptor. */
+  readonly released: Promise<void>;
+  readonly #services: Services;
+  readonly #observer: SandboxObserver;
+  readonly #commands = new Map<number, Command>();
+  readonly #ready = deferred<void>();
+  readonly #gone = deferred<void>();
+  readonly #range: Disposable | undefined;
+  readonly #maps: Pick<LaunchParts, 'uidMap' | 'gidMap'>;
+  #init: KernelSandbox | undefined;
+  #isOneShot = false;
+  #lastCommand = 0;
+  #isGone = false;
+
+  private constructor(services: Services, spec: SandboxSpec, observer: SandboxObserver, isOneShot: boolean) {
+    this.spec = spec;
+    this.kernel = services.kernel;
+    this.#services = services;
+    this.#observer = observer;
+    this.#isOneShot = isOneShot;
+    const defaults = services.cgroups.kind === 'disabled' ? {} : spec.defaultLimits;
+    const { range, maps } = takeIds(services, spec);
+    this.#range = range;
+    this.#maps = maps;
+    try {
+      this.cgroup = services.cgroups.create({ ...defaults, ...spec.cgroup }, { role: isOneShot ? 'command' : 'sandbox' });
+    } catch (error) {
+      range?.[Symbol.dispose]();
+      throw error;
+    }
+    // Whoever waits for the result comes first.
+    this.released = this.#gone.promise.then(() => nextTurn()).then(() => this.#release());
+  }
+
+  /** A sandbox that lives until `end()`. Resolves when it is set up. */
+  static async start(services: Services, spec: SandboxSpec, observer: SandboxObserver): Promise<RunningSandbox> {
+    const sandbox = new RunningSandbox(services, spec, observer, false);
+    await sandbox.#awake(
+      services.starts.add(async () => {
+        await sandbox.#launch(undefined);
+        await sandbox.#ready.promise;
+      }),
+    );
+    return sandbox;
+  }
+
+  /** A sandbox for one command, which ends with it. */
+  static run(services: Services, spec: SandboxSpec, commandSpec: CommandSpec, observer: SandboxObserver = {}): Command {
+    const sandbox = new RunningSandbox(services, spec, observer, true);
+    const command = sandbox.#newCommand(commandSpec);
+    void services.starts.add(async () => {
+      try {
+        if (command.isOver) return sandbox.#onGone(undefined);
+        await sandbox.#launch(command);
+        await command.started;
+      } catch (error) {
+        command.fail(error);
+      }
+    });
+    return command;
+  }
+
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  get commands(): Iterable<Command> {
+    return this.#commands.values();
+  }
+
+  exec(spec: CommandSpec): Command {
+    const command = this.#newCommand(spec);
+    this.#startCommand(command).catch((error: unknown) => command.fail(error));
+    return command;
+  }
+
+  async signal(command: Command, signal: number): Promise<void> {
+    await this.#init?.signal(command.id, signal);
+  }
+
+  /** SIGTERM to every command's main process; resolves when all have ended, or after that time. */
+  async askToEnd(timeoutMs: number): Promise<void> {
+    const commands = [...this.#commands.values()];
+    for (const command of commands) command.kill(constants.signals.SIGTERM);
+    await within(timeoutMs, Promise.allSettled(commands.map(({ result }) => result)));
+  }
+
+  /** Ends everything inside at once. Resolves when nothing is left. */
+  async end(): Promise<void> {
+    if (!this.#isGone) await this.#init?.kill();
+    await this.waitForEnd();
+  }
+
+  waitForEnd(): Promise<void> {
+    return this.#awake(this.released);
+  }
+
+  /** Node does not exit while this is waited for, as it would with an idle sandbox. */
+  async #awake<T>(work: Promise<T>): Promise<T> {
+    this.kernel.hold();
+    try {
+      return await work;
+    } finally {
+      this.kernel.release();
+    }
+  }
+
+  async endCommand(command: Command): Promise<void> {
+    // A start can be held up: by a signal from another command of the same sandbox, or by a busy machine.
+    await within(START_PATIENCE_MS, command.started);
+    if (command.isOver) return;
+    // Init kills the rest of a one-shot sandbox itself and reports what it cost.
+    if (this.#isOneShot) await this.#init?.signal(command.id, constants.signals.SIGKILL);
+    else await command.cgroup.kill();
+    await within(INIT_PATIENCE_MS, command.result);
+    if (!command.isOver && !this.#isGone) await this.#init?.kill();
+  }
+
+  takeTerminal(): number {
+    if (this.#init === undefined) throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox is gone');
+    return this.#init.takeTerminal();
+  }
+
+  initShares(command: Command): boolean {
+    return this.#isOneShot && this.#services.cgroups.kind === 'v2' && command.cgroup === this.cgroup;
+  }
+
+  onStarted(command: Command): void {
+    this.#observer.onCommandStarted?.(command);
+  }
+
+  onEnded(command: Command, result: CommandResult<string | Uint8Array>): void {
+    this.#observer.onCommandEnded?.(command, result);
+  }
+
+  #newCommand(spec: CommandSpec): Command {
+    if (this.#isGone) throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox has ended: it runs no more commands');
+    const cgroup = this.#isOneShot ? this.cgroup : this.cgroup.child();
+    const command = new Command(++this.#lastCommand, spec, cgroup, this);
+    this.#commands.set(command.id, command);
+    this.kernel.hold();
+    void command.result.catch(() => undefined).finally(() => this.#forget(command));
+    return command;
+  }
+
+  #forget(command: Command): void {
+    this.#commands.delete(command.id);
+    this.kernel.release();
+    if (!this.#isOneShot) void this.#removeGroup(command);
+  }
+
+  async #removeGroup(command: Command): Promise<void> {
+    if (!command.spec.keepDescendants) await command.cgroup.remove();
+  }
+
+  async #startCommand(command: Command): Promise<void> {
+    const fds = this.#fdsOf(command);
+    await this.#init?.exec(planCommand(this.spec, command.spec), fds);
+    command.onSent();
+  }
+
+  #fdsOf(command: Command): CommandFds {
+    const { directory, tasks } = command.cgroup.entry;
+    // The only command of a sandbox is in the v2 group of its init already.
+    const cgroup = this.#isOneShot ? -1 : (directory ?? -1);
+    return { id: command.id, killRest: this.#isOneShot, stdio: command.stdio.theirs, cgroup, cgroupFiles: tasks };
+  }
+
+  async #launch(first: Command | undefined): Promise<void> {
+    using rootfs = this.#services.rootfs.prepare(this.spec.image, { sizeBytes: this.spec.diskBytes, inodes: inodesFor(this.spec.diskBytes) });
+    const binds: (number | undefined)[] = [];
+    try {
+      for (const mount of this.spec.mounts) {
+        binds.push(mount.kind === 'bind' ? this.kernel.cloneMount(mount.source, true) : undefined);
+      }
+      const seccomp = this.#services.seccomp(this.spec);
+      const { maskedPaths } = this.#services;
+      const parts = { rootfs, ...this.#maps, binds, seccomp, maskedPaths, cgroup: this.cgroup.entry.directory };
+      const command = first && { plan: planCommand(this.spec, first.spec), fds: this.#fdsOf(first) };
+      this.#init = await this.kernel.launch(planLaunch(this.spec, parts), command, (record) => this.#onRecord(record));
+      first?.onSent();
+    } catch (error) {
+      this.#onGone(error);
+      throw error;
+    } finally {
+      for (const fd of binds) if (fd !== undefined) closeSync(fd);
+    }
+  }
+
+  #onRecord(record: StatusRecord): void {
+    if (record.type === 'ready') this.#ready.resolve();
+    else if (record.type === 'broken' && record.refusal !== undefined) this.#onBroken(refusalError(record.refusal));
+    else if (record.type === 'gone') this.#onGone(new CloisterError('ERR_LAUNCHER', 'the sandbox was ended before this was started'), record);
+    else if (record.type === 'exited') void this.#onExited(record);
+    else this.#commands.get(record.command)?.onRecord(record);
+  }
+
+  #onBroken(error: CloisterError): void {
+    this.#ready.reject(error);
+    for (const command of this.#commands.values()) command.fail(error);
+  }
+
+  async #onExited(record: StatusRecord): Promise<void> {
+    const command = this.#commands.get(record.command);
+    if (command === undefined) return;
+    try {
+      const rest = this.#isOneShot || command.spec.keepDescendants ? record.rest : command.cgroup.processes().length;
+      if (rest > 0 && !this.#isOneShot) await command.cgroup.kill();
+      command.complete({ ...record, rest });
+    } catch (error) {
+      command.fail(error);
+    }
+  }
+
+  /** The end of init is the end of every process inside: commands without a record of their own died of SIGKILL. */
+  #onGone(error: unknown, record?: StatusRecord): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#ready.reject(error);
+    for (const command of this.#commands.values()) {
+      command.end('killed');
+      if (record === undefined || command.pid === undefined) command.fail(error);
+      else command.complete({ ...record, value: 9 });
+    }
+    this.#gone.resolve();
+    this.#observer.onGone?.();
+  }
+
+  async #release(): Promise<void> {
+    this.#range?.[Symbol.dispose]();
+    await this.cgroup.remove();
+  }
+}
+
+/** Resolves when the promise is settled, or after that time. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  const patience = new AbortController();
+  const late = sleep(ms, undefined, { signal: patience.signal }).catch(() => undefined);
+  await Promise.race([promise.catch(() => undefined), late]);
+  patience.abort();
+}
+
+function inodesFor(diskBytes: number): number {
+  return Math.max(1024, Math.floor(diskBytes / 4096));
+}
+
+function takeIds(
+  services: Services,
+  spec: SandboxSpec,
+): { range: Disposable | undefined; maps: Pick<LaunchParts, 'uidMap' | 'gidMap'> } {
+  if (spec.ids.kind === 'host') return { range: undefined, maps: { uidMap: HOST_IDS, gidMap: HOST_IDS } };
+  if (spec.ids.kind === 'map') return { range: undefined, maps: { uidMap: spec.ids.uids, gidMap: spec.ids.gids } };
+  const range = services.ids.take();
+  return { range, maps: { uidMap: range.map, gidMap: range.map } };
+}
