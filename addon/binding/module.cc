@@ -1,6 +1,7 @@
 // The complete list of what the addon exports. lib/native/addon.ts mirrors it; test/unit/native/addon.test.ts compares.
 #include <napi.h>
 
+#include "../kernel/device_filter.h"
 #include "../kernel/host_calls.h"
 #include "../kernel/message.h"
 #include "../kernel/terminal.h"
@@ -55,6 +56,11 @@ Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
   return Convert(info.Env(), cloister::ResizeTerminal(Int(info, 0), Uint(info, 1), Uint(info, 2)));
 }
 
+Napi::Value AttachDeviceFilter(const Napi::CallbackInfo& info) {
+  const auto program = info[1].As<Napi::Uint8Array>();
+  return Convert(info.Env(), cloister::AttachDeviceFilter(Int(info, 0), program.Data(), program.ByteLength()));
+}
+
 Napi::Object Export(Napi::Env env, Napi::Object exports) {
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
@@ -67,6 +73,7 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("send", Send);
   add("receiveFd", ReceiveFd);
   add("resizeTerminal", ResizeTerminal);
+  add("attachDeviceFilter", AttachDeviceFilter);
   return exports;
 }
 

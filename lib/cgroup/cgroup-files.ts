@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync, readdirSync, readSync, rmdirSync, writeSync } from 'node:fs';
+import { chownSync, closeSync, constants, mkdirSync, openSync, readdirSync, readSync, rmdirSync, writeSync } from 'node:fs';
 import { CloisterError } from '../errors.js';
 
 /**
@@ -12,6 +12,8 @@ export interface CgroupFiles {
   write(path: string, value: string): void;
   read(path: string): string;
   open(path: string, mode: 'write' | 'directory'): number;
+  /** Gives a file to a user; its group stays. */
+  chown(path: string, uid: number): void;
   close(fd: number): void;
   /** Names of the directories in a directory. */
   list(path: string): string[];
@@ -24,7 +26,7 @@ function readAll(fd: number): string {
   let text = '';
   for (;;) {
     const length = readSync(fd, chunk, 0, chunk.length, null);
-    text += chunk.latin1Slice(0, length);
+    text += chunk.toString('latin1', 0, length);
     if (length === 0 || (length < chunk.length && text.endsWith('\n'))) return text;
   }
 }
@@ -80,6 +82,7 @@ export const kernelCgroupFiles: CgroupFiles = {
     const flags = mode === 'write' ? constants.O_WRONLY : constants.O_RDONLY | constants.O_DIRECTORY;
     return attempt('open(2)', path, () => openSync(path, flags));
   },
+  chown: (path, uid) => attempt('chown(2)', path, () => chownSync(path, uid, -1 >>> 0)),
   close: (fd) => closeSync(fd),
   list: (path) =>
     attempt('readdir(3)', path, () => readdirSync(path, { withFileTypes: true }))

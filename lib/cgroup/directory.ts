@@ -15,10 +15,8 @@ export class GroupDirectory {
   readonly files: CgroupFiles;
   /** Where processes go: `path`, or its `init` (see `PlannedDirectory.hasInit`). */
   readonly entryPath: string;
-  /** v1 `tasks` or v2 `cgroup.procs`, open for writing. */
-  joinFd = -1;
-  /** v2: the directory itself, for `CLONE_INTO_CGROUP`. */
-  directoryFd = -1;
+  /** v1: `tasks`, open for writing. v2: the directory itself, for `CLONE_INTO_CGROUP`. */
+  entryFd = -1;
 
   private constructor(parentPath: string, name: string, plan: PlannedDirectory, files: CgroupFiles) {
     this.tree = plan.tree;
@@ -49,8 +47,8 @@ export class GroupDirectory {
   }
 
   close(): void {
-    for (const fd of [this.joinFd, this.directoryFd]) if (fd >= 0) this.files.close(fd);
-    this.joinFd = this.directoryFd = -1;
+    if (this.entryFd >= 0) this.files.close(this.entryFd);
+    this.entryFd = -1;
   }
 
   /** One attempt, `init` first; what is gone already is fine. @throws `ERR_KERNEL` with errno `EBUSY` while processes or groups are inside */
@@ -78,9 +76,10 @@ export class GroupDirectory {
   }
 
   #openEntry(): void {
-    const isV1 = this.tree.version === 1;
-    this.joinFd = this.files.open(posix.join(this.entryPath, isV1 ? 'tasks' : 'cgroup.procs'), 'write');
-    if (!isV1) this.directoryFd = this.files.open(this.entryPath, 'directory');
+    this.entryFd =
+      this.tree.version === 1
+        ? this.files.open(posix.join(this.entryPath, 'tasks'), 'write')
+        : this.files.open(this.entryPath, 'directory');
   }
 }
 

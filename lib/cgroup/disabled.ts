@@ -9,7 +9,7 @@ const REMEDY = 'run on a host whose cgroup hierarchies this process may write to
 /** A group that is not there: no limits, nothing known, nothing to remove. Ending processes is left to their pid namespace. */
 class AbsentCgroup implements Cgroup {
   readonly name = 'none';
-  readonly entry = { directory: undefined, procs: undefined, tasks: [] };
+  readonly entry = { directory: undefined, tasks: [] };
 
   constructor(private readonly manager: DisabledCgroupManager) {}
 

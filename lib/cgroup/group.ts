@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { checkLimits, resolveIoDevice, unmetLimitsError } from './check.js';
 import type { GroupContext } from './context.js';
@@ -21,10 +22,22 @@ function entryOf(state: GroupState): CgroupEntry {
   const directories = [...state.directories.values()];
   const unified = directories.find(({ tree }) => tree.version === 2);
   return {
-    directory: unified?.directoryFd,
-    procs: unified?.joinFd,
-    tasks: directories.filter(({ tree }) => tree.version === 1).map(({ joinFd }) => joinFd),
+    directory: unified?.entryFd,
+    tasks: directories.filter(({ tree }) => tree.version === 1).map(({ entryFd }) => entryFd),
   };
+}
+
+/** Lets that user clone processes from the group above into this one. */
+function delegate(state: GroupState, uid: number | undefined): void {
+  if (uid === undefined) return;
+  try {
+    for (const { tree, path } of state.directories.values()) {
+      if (tree.version === 2) state.context.files.chown(posix.join(path, 'cgroup.procs'), uid);
+    }
+  } catch (error) {
+    discardGroup(state);
+    throw error;
+  }
 }
 
 /** The one implementation of `Cgroup`: the differences between v1, v2 and their mixtures are in its plan. */
@@ -33,9 +46,13 @@ export class KernelCgroup implements Cgroup {
   readonly entry: CgroupEntry;
   readonly #state: GroupState;
   readonly #spares: Stock<GroupState>;
+  readonly #delegateUid: number | undefined;
   #nextChild = 1;
 
-  constructor(state: GroupState) {
+  /** @param delegateUid see `CreateCgroupOptions`. A failure removes the group. */
+  constructor(state: GroupState, delegateUid?: number) {
+    delegate(state, delegateUid);
+    this.#delegateUid = delegateUid;
     this.name = state.name;
     this.entry = entryOf(state);
     this.#state = state;
@@ -54,7 +71,7 @@ export class KernelCgroup implements Cgroup {
     if (unmet.length > 0) throw unmetLimitsError(unmet);
     const child = this.#spares.take(JSON.stringify(requested)) ?? this.#makeChild(requested);
     children.add(child);
-    return new KernelCgroup(child);
+    return new KernelCgroup(child, this.#delegateUid);
   }
 
   usage(): CgroupUsage {

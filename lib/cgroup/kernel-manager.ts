@@ -40,12 +40,12 @@ export class KernelCgroupManager implements CgroupManager {
     this.#stock = new Stock({ ...STOCK, make: (key) => this.#make(this.#recipes.get(key) as Recipe), discard: discardGroup });
   }
 
-  create(limits: CgroupLimits, { role = 'sandbox', name }: CreateCgroupOptions = {}): Cgroup {
+  create(limits: CgroupLimits, { role = 'sandbox', name, delegateUid }: CreateCgroupOptions = {}): Cgroup {
     if (this.#isDisposed) throw new CloisterError('ERR_SANDBOX_STATE', 'the cgroup manager was disposed of');
     const key = JSON.stringify([role, limits], (_, value: unknown) => (value === Infinity ? 'max' : value));
     const recipe = this.#recipes.get(key) ?? this.#learn(key, role, limits);
-    if (name === undefined) return new KernelCgroup(this.#stock.take(key) ?? this.#make(recipe));
-    if (NAME.test(name)) return new KernelCgroup(makeGroup(this.#context, { ...recipe, name }));
+    if (name === undefined) return new KernelCgroup(this.#stock.take(key) ?? this.#make(recipe), delegateUid);
+    if (NAME.test(name)) return new KernelCgroup(makeGroup(this.#context, { ...recipe, name }), delegateUid);
     throw new CloisterError('ERR_INVALID_OPTION', `control group name: expected letters, digits, "-" and "_", got "${name}"`);
   }
 

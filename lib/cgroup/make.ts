@@ -72,7 +72,7 @@ function attachDevices(state: GroupState): void {
   if (limits.devices === undefined || tree === undefined || context.layout.serving('devices') !== undefined) return;
   const directory = state.directories.get(tree);
   if (directory === undefined) return;
-  // Not `directoryFd`, which can be that of `init`: the filter is for the whole group.
+  // Not `entryFd`, which can be that of `init`: the filter is for the whole group.
   const fd = context.files.open(posix.join(directory.path), 'directory');
   try {
     context.attachDeviceFilter?.(fd, planDeviceFilter(deviceTable(limits.devices)));

@@ -4,26 +4,18 @@ import type { CgroupPressure, CgroupUsage } from './usage.js';
 /**
  * How a process gets into a group. The descriptors belong to the group, are close-on-exec and are closed by `remove()`.
  *
- * The process must be single-threaded and in the parent group (or anywhere outside, for a group without a parent), and either
- * - was made by clone3(2) with `CLONE_INTO_CGROUP` and `directory`, and writes "0" into each of `tasks`, or
- * - writes "0" into `procs` and into each of `tasks`.
+ * The process must be single-threaded and in the parent group (or anywhere outside, for a group without a parent). It is made by
+ * clone3(2) with `CLONE_INTO_CGROUP` and `directory`, where there is one, and writes "0" into each of `tasks`.
  *
- * The first way is the fast one. Writing `cgroup.procs` takes the kernel's threadgroup lock, which waits for an RCU grace period
- * (5 to 20 ms) unless somebody else did the same a moment ago; neither `CLONE_INTO_CGROUP` nor a thread that moves itself through
- * v1's `tasks` needs that lock (kernel commits ef2c41cf38a7 and 9a3284fad42f).
+ * Writing `cgroup.procs` would do, too, but takes the kernel's threadgroup lock, which waits for an RCU grace period (5 to 20 ms)
+ * unless somebody else did the same a moment ago; neither `CLONE_INTO_CGROUP` nor a thread that moves itself through v1's `tasks`
+ * needs that lock (kernel commits ef2c41cf38a7 and 9a3284fad42f).
  */
 export interface CgroupEntry {
   /** A v2 directory. Undefined where no v2 hierarchy takes part. */
   readonly directory: number | undefined;
-  /** The `cgroup.procs` of `directory`, open for writing. */
-  readonly procs: number | undefined;
   /** v1's `tasks` files, open for writing. */
   readonly tasks: readonly number[];
-}
-
-/** Every file of an entry into which a process writes "0" that was not cloned into `directory`. */
-export function joinFds(entry: CgroupEntry): readonly number[] {
-  return entry.procs === undefined ? entry.tasks : [entry.procs, ...entry.tasks];
 }
 
 /** What goes on in a group. Synchronous: a handful of reads from the kernel's memory. */
@@ -70,6 +62,12 @@ export interface CreateCgroupOptions {
   readonly role?: CgroupRole;
   /** A directory name. Without one the group is named by the manager and may come from its stock of fresh groups. */
   readonly name?: string;
+  /**
+   * The user on the host who may clone processes into the groups for commands: root of the sandbox's user namespace. v2 asks for
+   * the right to write `cgroup.procs` of the new group and of the one above (cgroups.rst, "Delegation Containment"). Limits stay
+   * out of reach: no other file and no directory is given away.
+   */
+  readonly delegateUid?: number | undefined;
 }
 
 /** Makes groups and keeps their directories apart from those of other applications. */

@@ -8,7 +8,7 @@ import { parseHierarchies } from './hierarchy.js';
 import { KernelCgroupManager } from './kernel-manager.js';
 import { type CgroupLayout, openLayout } from './layout.js';
 import type { CgroupManager } from './manager.js';
-import { describeOwner, formatOwner } from './owner.js';
+import { newOwnerLabel } from './owner.js';
 
 /** Where the facts about a host come from; tests give a directory that imitates cgroupfs. */
 export interface CgroupHost {
@@ -25,7 +25,7 @@ export interface CgroupHost {
 export interface CgroupManagerOptions {
   /** Its disk is what I/O limits are about unless they name another one. */
   readonly stateDirectory?: string;
-  /** The label under which all groups are made, see `formatOwner`; by default this process. */
+  /** The label under which all groups are made, see `formatOwner`; by default one of this process. */
   readonly owner?: string;
   /** Without it v2 has no device lists. */
   readonly attachDeviceFilter?: AttachDeviceFilter;
@@ -82,7 +82,7 @@ function countIo(layout: CgroupLayout, { files, disks }: CgroupHost): boolean {
  * ```ts
  * const cgroups = openCgroupManager({ stateDirectory: '/var/lib/cloister' });
  * const group = cgroups.create({ memoryBytes: 64 * 2 ** 20, pids: 32 }, { role: 'command' });
- * // … a process writes "0" into each of joinFds(group.entry) and executes a program …
+ * // … a process is cloned into group.entry.directory, writes "0" into group.entry.tasks and executes a program …
  * console.log(group.usage().memoryPeakBytes);
  * await group.remove();
  * cgroups.dispose();
@@ -90,7 +90,7 @@ function countIo(layout: CgroupLayout, { files, disks }: CgroupHost): boolean {
  */
 export function openCgroupManager(options: CgroupManagerOptions = {}): CgroupManager {
   const host = options.host ?? kernelHost();
-  const owner = options.owner ?? formatOwner(describeOwner(process.pid));
+  const owner = options.owner ?? newOwnerLabel();
   const layout = openLayout(parseHierarchies(host.mountinfo, host.selfCgroup), owner, host.files);
   if (layout.trees.length === 0) {
     const reasons = layout.refusals.length === 0 ? 'none is mounted' : layout.refusals.join('; ');

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 
 /** Who made a group: enough to tell later, from any process, whether that process still lives. */
@@ -9,6 +10,8 @@ export interface Owner {
   readonly pid: number;
   /** Clock ticks after boot, field 22 of /proc/PID/stat: a pid that is used again has another one. */
   readonly startTime: string;
+  /** Tells the managers of one process apart: threads, and hosts with other directories. */
+  readonly nonce: string;
 }
 
 /** What `isOwnerAlive` asks; replaced in tests. */
@@ -42,18 +45,23 @@ export function describeOwner(pid: number, table: ProcessTable = kernelProcessTa
     pidNamespace: table.pidNamespace(),
     pid,
     startTime: table.startTime(pid) ?? '0',
+    nonce: randomBytes(4).toString('hex'),
   };
+}
+
+export function newOwnerLabel(): string {
+  return formatOwner(describeOwner(process.pid));
 }
 
 /** As one directory name. */
 export function formatOwner(owner: Owner): string {
-  return `${owner.boot}-${owner.pidNamespace}-${owner.pid}-${owner.startTime}`;
+  return `${owner.boot}-${owner.pidNamespace}-${owner.pid}-${owner.startTime}-${owner.nonce}`;
 }
 
 export function parseOwner(label: string): Owner | undefined {
-  const [, boot, pidNamespace, pid, startTime] = /^([0-9a-f]{8})-(\d+)-(\d+)-(\d+)$/.exec(label) ?? [];
-  if (boot === undefined || pidNamespace === undefined || startTime === undefined) return undefined;
-  return { boot, pidNamespace, pid: Number(pid), startTime };
+  const [, boot, pidNamespace, pid, startTime, nonce] = /^([0-9a-f]{8})-(\d+)-(\d+)-(\d+)-([0-9a-f]{8})$/.exec(label) ?? [];
+  if (boot === undefined || pidNamespace === undefined || startTime === undefined || nonce === undefined) return undefined;
+  return { boot, pidNamespace, pid: Number(pid), startTime, nonce };
 }
 
 /**

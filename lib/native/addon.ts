@@ -14,6 +14,7 @@ export interface Addon {
   send(socket: number, type: number, body: Uint8Array, fds: readonly number[]): boolean;
   receiveFd(socket: number): number;
   resizeTerminal(fd: number, columns: number, rows: number): void;
+  attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
 }
 
 export const ADDON_EXPORTS = [
@@ -25,6 +26,7 @@ export const ADDON_EXPORTS = [
   'send',
   'receiveFd',
   'resizeTerminal',
+  'attachDeviceFilter',
 ] as const satisfies readonly (keyof Addon)[];
 
 export interface NativeParts {

@@ -33,6 +33,8 @@ export interface Kernel {
   pipe(ours: 'read' | 'write'): [number, number];
   tryLock(fd: number): boolean;
   resizeTerminal(fd: number, columns: number, rows: number): void;
+  /** Loads an eBPF device program (`struct bpf_insn[]`) and attaches it to a v2 group, given as its directory. */
+  attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
   /** Node's event loop stays alive until `release` was called as often. */
   hold(): void;
   release(): void;

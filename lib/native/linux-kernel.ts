@@ -123,6 +123,10 @@ export class LinuxKernel implements Kernel {
     callAddon(() => this.#addon.resizeTerminal(fd, columns, rows));
   }
 
+  attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void {
+    callAddon(() => this.#addon.attachDeviceFilter(cgroupDirectory, program));
+  }
+
   hold(): void {
     this.#start().hold();
   }

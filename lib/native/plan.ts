@@ -107,7 +107,7 @@ export interface CommandFds {
   readonly stdio: readonly [number, number, number];
   /** A v2 directory to be cloned into, that init may write to; `-1`: none. */
   readonly cgroup: number;
-  /** Opened `tasks` or `cgroup.procs` files to join. */
+  /** `tasks` files of v1 groups, open for writing. */
   readonly cgroupFiles: readonly number[];
 }
 

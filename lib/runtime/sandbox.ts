@@ -66,7 +66,7 @@ export class RunningSandbox implements CommandHost {
     this.#range = range;
     this.#maps = maps;
     try {
-      this.cgroup = services.cgroups.create({ ...defaults, ...spec.cgroup }, { role: isOneShot ? 'command' : 'sandbox' });
+      this.cgroup = services.cgroups.create({ ...defaults, ...spec.cgroup }, { role: isOneShot ? 'command' : 'sandbox', delegateUid: maps.uidMap.find(({ inside }) => inside === 0)?.outside });
     } catch (error) {
       range?.[Symbol.dispose]();
       throw error;
