@@ -56,7 +56,10 @@ export class CloisterError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const { cause, ...facts } = details;
-    super(facts.hint === undefined ? message : `${message}\n  hint: ${facts.hint}`, cause === undefined ? undefined : { cause });
+    super(
+      facts.hint === undefined ? message : `${message}\n  hint: ${facts.hint}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = 'CloisterError';
     this.code = code;
     Object.assign(this, facts);

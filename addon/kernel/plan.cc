@@ -150,6 +150,7 @@ Result<LaunchPlan> DecodeLaunchPlan(const uint8_t* data, size_t size, Arena& are
   plan.seccomp = in.Blob();
   plan.seccomp_flags = in.U32();
   plan.cgroup = in.U32();
+  plan.cgroup_files = in.List<uint32_t>(Number);
   plan.control = in.U32();
   plan.has_command = Flag(in);
   if (plan.has_command) plan.command = ReadCommand(in);

@@ -113,7 +113,7 @@ struct CommandPlan {
   uint32_t stdio[3];  // indices into the message's descriptors; kNoFd is /dev/null
   // Joined by clone3(2) with CLONE_INTO_CGROUP; kNoFd: none. A v2 directory that init may write to, see lib/cgroup/manager.ts.
   uint32_t cgroup;
-  Array<uint32_t> cgroup_files;  // indices of opened `tasks` or `cgroup.procs` files to write "0" to
+  Array<uint32_t> cgroup_files;  // indices of opened `tasks` files of v1 groups to write "0" to
   bool tty;
   uint32_t columns;
   uint32_t rows;
@@ -142,6 +142,7 @@ struct LaunchPlan {
   Bytes seccomp;  // sock_filter[]; empty: unconfined
   uint32_t seccomp_flags;
   uint32_t cgroup;   // index of the v2 directory into which init is cloned; kNoFd: none
+  Array<uint32_t> cgroup_files;  // as in CommandPlan; commands inherit what init joined
   uint32_t control;  // index of the sandbox's control socket in the message
   bool has_command;
   CommandPlan command;

@@ -20,6 +20,7 @@
 #include "../kernel/syscalls.h"
 #include "commands.h"
 #include "filesystem.h"
+#include "program.h"
 
 namespace cloister {
 namespace {
@@ -102,6 +103,7 @@ int SetUp(const InitContext& context) {
     if (!status.ok()) Die(context, stage, status.error());
   };
   setsid();
+  check(Stage::kCgroup, JoinCgroups(context.plan.cgroup_files, context.message));
   if ((context.plan.namespaces & CLONE_NEWUSER) != 0) check(Stage::kNamespace, BecomeRoot());
   LeaveSessionKeyring();
   check(Stage::kNamespace, SetHostname(context.plan));

@@ -34,10 +34,8 @@ struct Child {
   Account account;
 };
 
-Status JoinCgroups(const ProgramContext& context) {
-  for (const uint32_t index : context.plan.cgroup_files) {
-    if (write(context.message.fd(index), "0", 1) != 1) return LastError("write(2)", "cgroup");
-  }
+Status EnterCgroup(const ProgramContext& context) {
+  CLOISTER_TRY(JoinCgroups(context.plan.cgroup_files, context.message));
   if ((context.sandbox.namespaces & CLONE_NEWCGROUP) == 0) return {};
   // The command sees its own cgroup as the root, cgroup_namespaces(7).
   return unshare(CLONE_NEWCGROUP) == 0 ? Status() : LastError("unshare(2)", "CLONE_NEWCGROUP");
@@ -202,7 +200,7 @@ int RunChild(void* argument) {
     child.failure.error = status.error();
     _exit(127);
   };
-  step(Stage::kCgroup, JoinCgroups(context));
+  step(Stage::kCgroup, EnterCgroup(context));
   step(Stage::kUser, FindAccount(child));
   SetHome(child);
   step(Stage::kTerminal, ConnectStdio(context, child.account.uid));
@@ -225,6 +223,13 @@ int RunChild(void* argument) {
 }
 
 }  // namespace
+
+Status JoinCgroups(const Array<uint32_t>& files, const Message& message) {
+  for (const uint32_t index : files) {
+    if (write(message.fd(index), "0", 1) != 1) return LastError("write(2)", "cgroup");
+  }
+  return {};
+}
 
 pid_t StartProgram(const ProgramContext& context, ProgramFailure& failure) {
   Child child = {context, failure, {}};

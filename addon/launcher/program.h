@@ -21,6 +21,9 @@ struct ProgramFailure {
   Error error;
 };
 
+// Moves the calling process into v1 groups, given as descriptors of their `tasks`.
+Status JoinCgroups(const Array<uint32_t>& files, const Message& message);
+
 // The pid, or -1 with the reason. Returns when the program has been executed.
 pid_t StartProgram(const ProgramContext& context, ProgramFailure& failure);
 

@@ -14,7 +14,12 @@ export function checkObject(option: string, value: unknown, keys: readonly strin
   if (!isPlainObject(value)) throw invalidOption(option, 'an object', value);
   for (const key of Object.keys(value)) {
     if (!keys.includes(key)) {
-      throw invalidOption(option === '' ? key : `${option}.${key}`, `one of ${keys.join(', ')}`, value[key], 'no such option');
+      throw invalidOption(
+        option === '' ? key : `${option}.${key}`,
+        `one of ${keys.join(', ')}`,
+        value[key],
+        'no such option',
+      );
     }
   }
   return value;
@@ -34,13 +39,23 @@ export function checkDuration<T>(option: string, value: unknown, absent: T): num
   return ms;
 }
 
-export function checkNumber<T>(option: string, value: unknown, range: readonly [number, number], absent: T): number | T {
+export function checkNumber<T>(
+  option: string,
+  value: unknown,
+  range: readonly [number, number],
+  absent: T,
+): number | T {
   if (value === undefined) return absent;
   if (typeof value === 'number' && value >= range[0] && value <= range[1]) return value;
   throw invalidOption(option, `a number from ${range[0]} to ${range[1]}`, value);
 }
 
-export function checkInteger<T>(option: string, value: unknown, range: readonly [number, number], absent: T): number | T {
+export function checkInteger<T>(
+  option: string,
+  value: unknown,
+  range: readonly [number, number],
+  absent: T,
+): number | T {
   if (value === undefined) return absent;
   if (Number.isInteger(value)) return checkNumber(option, value, range, absent);
   throw invalidOption(option, `a whole number from ${range[0]} to ${range[1]}`, value);
@@ -59,14 +74,23 @@ export function checkText<T>(option: string, value: unknown, absent: T): string 
   throw invalidOption(option, 'a text without NUL characters', value);
 }
 
-export function checkChoice<const C extends string, T>(option: string, value: unknown, choices: readonly C[], absent: T): C | T {
+export function checkChoice<const C extends string, T>(
+  option: string,
+  value: unknown,
+  choices: readonly C[],
+  absent: T,
+): C | T {
   if (value === undefined) return absent;
   const found = choices.find((choice) => choice === value);
   if (found === undefined) throw invalidOption(option, choices.map((choice) => `'${choice}'`).join(' or '), value);
   return found;
 }
 
-export function checkList<T>(option: string, value: unknown, item: (option: string, value: unknown) => T): readonly T[] {
+export function checkList<T>(
+  option: string,
+  value: unknown,
+  item: (option: string, value: unknown) => T,
+): readonly T[] {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw invalidOption(option, 'an array', value);
   return value.map((each: unknown, index) => item(`${option}[${index}]`, each));
@@ -95,7 +119,8 @@ export function checkEnv(option: string, value: unknown): Readonly<Record<string
   if (!isPlainObject(value)) throw invalidOption(option, 'an object of texts', value);
   for (const [name, text] of Object.entries(value)) {
     if (name === '' || /[=\0]/.test(name)) throw invalidOption(option, "names without '=' and NUL", name);
-    if (typeof text !== 'string' || text.includes('\0')) throw invalidOption(`${option}.${name}`, 'a text without NUL characters', text);
+    if (typeof text !== 'string' || text.includes('\0'))
+      throw invalidOption(`${option}.${name}`, 'a text without NUL characters', text);
   }
   return value as Readonly<Record<string, string>>;
 }

@@ -1,6 +1,14 @@
 import { CloisterError, invalidOption } from '../errors.js';
 import type { CommandSpec, SandboxSpec, StdinSpec } from '../runtime/spec.js';
-import { checkBoolean, checkChoice, checkDuration, checkInteger, checkObject, checkSignal, checkText } from './check.js';
+import {
+  checkBoolean,
+  checkChoice,
+  checkDuration,
+  checkInteger,
+  checkObject,
+  checkSignal,
+  checkText,
+} from './check.js';
 import { checkProcess, PROCESS_KEYS } from './process-spec.js';
 import { SANDBOX_KEYS } from './sandbox-spec.js';
 
@@ -22,12 +30,18 @@ const MAX_ARGUMENT_BYTES = 131_072;
 
 function checkArgv(value: unknown): readonly string[] {
   if (!Array.isArray(value) || value.length === 0) {
-    throw invalidOption('command', "a non-empty array of texts such as ['ls', '-l']", value, "for a shell command line use ['sh', '-c', line]");
+    throw invalidOption(
+      'command',
+      "a non-empty array of texts such as ['ls', '-l']",
+      value,
+      "for a shell command line use ['sh', '-c', line]",
+    );
   }
   return value.map((argument: unknown, index) => {
     const text = checkText(`command[${index}]`, argument, '');
     if (typeof argument !== 'string') throw invalidOption(`command[${index}]`, 'a text', argument);
-    if (Buffer.byteLength(text) >= MAX_ARGUMENT_BYTES) throw invalidOption(`command[${index}]`, 'fewer than 128 KiB', text);
+    if (Buffer.byteLength(text) >= MAX_ARGUMENT_BYTES)
+      throw invalidOption(`command[${index}]`, 'fewer than 128 KiB', text);
     if (index === 0 && text === '') throw invalidOption('command[0]', "a program's name or path", text);
     return text;
   });
@@ -61,7 +75,12 @@ function checkTty(value: unknown): CommandSpec['tty'] {
  *
  * @param defaultTimeoutMs - for a command without a terminal.
  */
-export function checkCommand(argv: unknown, options: unknown, sandbox: SandboxSpec, defaultTimeoutMs: number): CommandSpec {
+export function checkCommand(
+  argv: unknown,
+  options: unknown,
+  sandbox: SandboxSpec,
+  defaultTimeoutMs: number,
+): CommandSpec {
   const fields = checkObject('', options ?? {}, EXEC_KEYS);
   const cpuTimeMs = checkDuration('cpuTime', fields['cpuTime'], sandbox.command.cpuTimeMs);
   const signal = checkSignal('signal', fields['signal']);

@@ -21,7 +21,8 @@ function deviceNumbers(rdev: number): { major: number; minor: number } {
 
 function checkAccess(option: string, value: unknown, absent: string): string {
   const access = checkText(option, value, absent);
-  if (!/^(?!.*(.).*\1)[rwm]{1,3}$/.test(access)) throw invalidOption(option, "any of 'r', 'w' and 'm', each once", value);
+  if (!/^(?!.*(.).*\1)[rwm]{1,3}$/.test(access))
+    throw invalidOption(option, "any of 'r', 'w' and 'm', each once", value);
   return access;
 }
 
@@ -60,9 +61,15 @@ function checkRule(option: string, value: unknown): DeviceRule {
  * Nodes in `/dev` and, only where devices are asked for, rules for the device controller. Without any, a sandbox cannot
  * make a node (its user namespace may not) nor open one from elsewhere (every other mount is `nodev`).
  */
-export function checkDevices(devices: unknown, rules: unknown): { nodes: readonly DeviceNode[]; rules: readonly DeviceRule[] | undefined } {
+export function checkDevices(
+  devices: unknown,
+  rules: unknown,
+): { nodes: readonly DeviceNode[]; rules: readonly DeviceRule[] | undefined } {
   const own = checkList('devices', devices, checkDevice);
   const extra = checkList('deviceRules', rules, checkRule);
   if (own.length === 0 && extra.length === 0) return { nodes: DEVICE_NODES, rules: undefined };
-  return { nodes: [...DEVICE_NODES, ...own.map(({ node }) => node)], rules: [...own.map(({ rule }) => rule), ...extra] };
+  return {
+    nodes: [...DEVICE_NODES, ...own.map(({ node }) => node)],
+    rules: [...own.map(({ rule }) => rule), ...extra],
+  };
 }

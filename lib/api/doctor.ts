@@ -49,7 +49,7 @@ const NEEDED_CAPABILITIES: Readonly<Record<string, readonly [DoctorCheck['status
   CAP_SETUID: ['broken', 'ids cannot be mapped'],
   CAP_SETGID: ['broken', 'ids cannot be mapped'],
   CAP_CHOWN: ['broken', 'writable layers cannot be given to their sandbox'],
-  CAP_DAC_OVERRIDE: ['limited', "directories of other users cannot be mounted"],
+  CAP_DAC_OVERRIDE: ['limited', 'directories of other users cannot be mounted'],
   CAP_MKNOD: ['broken', 'device nodes cannot be made'],
   CAP_KILL: ['broken', 'processes of a sandbox cannot be ended'],
   CAP_SYS_RESOURCE: ['limited', "rlimits cannot be raised above the application's own"],
@@ -97,7 +97,8 @@ const PROBES: readonly Probe[] = [
         ? ok("root's files belong to root inside")
         : {
             status: 'limited',
-            detail: "the file system of /usr cannot be idmapped: its files belong to nobody inside, and set-user-id programs do not work",
+            detail:
+              'the file system of /usr cannot be idmapped: its files belong to nobody inside, and set-user-id programs do not work',
             remedy: 'ext4, xfs, btrfs and, from Linux 6.3, tmpfs can; use an image directory on one of these',
           },
   },
@@ -106,13 +107,15 @@ const PROBES: readonly Probe[] = [
     failure: 'limited',
     command: ['cat', '/proc/uptime'],
     options: { clocks: { boottime: '10000h' } },
-    judge: (output) => (Number.parseFloat(output) > 36e6 ? ok('available') : { status: 'limited', detail: `no effect: ${output}` }),
+    judge: (output) =>
+      Number.parseFloat(output) > 36e6 ? ok('available') : { status: 'limited', detail: `no effect: ${output}` },
   },
   {
     name: 'system call filter',
     failure: 'broken',
     command: ['grep', '^Seccomp:', '/proc/self/status'],
-    judge: (output) => (output.endsWith('2') ? ok('active in every process') : { status: 'broken', detail: `not active: ${output}` }),
+    judge: (output) =>
+      output.endsWith('2') ? ok('active in every process') : { status: 'broken', detail: `not active: ${output}` },
   },
 ];
 
@@ -159,7 +162,12 @@ function checkKernel(): DoctorCheck[] {
     { name: 'kernel', status: 'ok', detail: `Linux ${release()} on ${process.arch}` },
     hasPressure
       ? { name: 'pressure (PSI)', status: 'ok', detail: 'measured' }
-      : { name: 'pressure (PSI)', status: 'limited', detail: 'this kernel does not measure it: stats() has none', remedy: 'boot with psi=1' },
+      : {
+          name: 'pressure (PSI)',
+          status: 'limited',
+          detail: 'this kernel does not measure it: stats() has none',
+          remedy: 'boot with psi=1',
+        },
   ];
 }
 
@@ -168,7 +176,10 @@ export async function diagnose(open: () => Services): Promise<DoctorReport> {
   const checks = [...checkKernel(), checkCapabilities()];
   try {
     const services = open();
-    checks.push({ name: 'native part', status: 'ok', detail: 'addon and launcher are there' }, ...checkCgroups(services));
+    checks.push(
+      { name: 'native part', status: 'ok', detail: 'addon and launcher are there' },
+      ...checkCgroups(services),
+    );
     for (const probe of PROBES) checks.push(await checkProbe(services, probe));
   } catch (error) {
     checks.push({ name: 'host', status: 'broken', ...describe(error) });

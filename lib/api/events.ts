@@ -40,9 +40,22 @@ export type HostEvent = { [Name in SandboxEventName]: { readonly type: Name } & 
 /** Point-in-time use of a sandbox, all its commands together. */
 export interface SandboxStats {
   readonly time: number;
-  readonly cpu: { /** Of one processor, since the sample before. */ readonly percent: number; readonly userMs: number; readonly systemMs: number; readonly throttledMs: number | undefined };
-  readonly memory: { readonly bytes: number | undefined; readonly peakBytes: number | undefined; readonly limitBytes: number | undefined };
-  readonly pids: { readonly count: number | undefined; readonly peak: number | undefined; readonly limit: number | undefined };
+  readonly cpu: {
+    /** Of one processor, since the sample before. */ readonly percent: number;
+    readonly userMs: number;
+    readonly systemMs: number;
+    readonly throttledMs: number | undefined;
+  };
+  readonly memory: {
+    readonly bytes: number | undefined;
+    readonly peakBytes: number | undefined;
+    readonly limitBytes: number | undefined;
+  };
+  readonly pids: {
+    readonly count: number | undefined;
+    readonly peak: number | undefined;
+    readonly limit: number | undefined;
+  };
   readonly io: { readonly readBytes: number | undefined; readonly writeBytes: number | undefined };
   /** Undefined where the kernel does not measure it. */
   readonly pressure: import('../cgroup/usage.js').CgroupPressure | undefined;

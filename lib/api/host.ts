@@ -157,7 +157,10 @@ export class Host implements AsyncDisposable {
 
   #openCgroups(kernel: LinuxKernel): CgroupManager {
     try {
-      return openCgroupManager({ stateDirectory: this.root, attachDeviceFilter: (fd, program) => kernel.attachDeviceFilter(fd, program) });
+      return openCgroupManager({
+        stateDirectory: this.root,
+        attachDeviceFilter: (fd, program) => kernel.attachDeviceFilter(fd, program),
+      });
     } catch (error) {
       if (this.#allowNoCgroups && CloisterError.is(error)) return new DisabledCgroupManager(error.message);
       throw error;
@@ -170,7 +173,10 @@ function kernelVersion(text: string): [number, number] {
   return [Number(major ?? 0), Number(minor ?? 0)];
 }
 
-function planFilter(spec: SandboxSpec, version: [number, number]): { readonly program: Uint8Array; readonly flags: number } {
+function planFilter(
+  spec: SandboxSpec,
+  version: [number, number],
+): { readonly program: Uint8Array; readonly flags: number } {
   if (spec.seccomp === 'unconfined') return NO_FILTER;
   const architecture = process.arch === 'arm64' ? 'arm64' : 'x64';
   return seccompProgram(spec.seccomp, { capabilities: spec.capabilities, kernelVersion: version, architecture });

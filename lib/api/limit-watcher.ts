@@ -48,7 +48,8 @@ export class LimitWatcher {
     };
     this.#last = now;
     if (now.oomKills > last.oomKills) this.#options.emit('oom', { count: now.oomKills - last.oomKills });
-    if (now.pidsLimitHits > last.pidsLimitHits) this.#options.emit('pids-limit', { count: now.pidsLimitHits - last.pidsLimitHits });
+    if (now.pidsLimitHits > last.pidsLimitHits)
+      this.#options.emit('pids-limit', { count: now.pidsLimitHits - last.pidsLimitHits });
     if (now.throttledPeriods > last.throttledPeriods) {
       this.#options.emit('throttled', {
         periods: now.throttledPeriods - last.throttledPeriods,

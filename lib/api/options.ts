@@ -129,4 +129,5 @@ export interface ExecOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buff
   signal?: AbortSignal;
 }
 
-export type RunOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buffer'> = Omit<SandboxOptions, 'name'> & ExecOptions<Encoding>;
+export type RunOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buffer'> = Omit<SandboxOptions, 'name'> &
+  ExecOptions<Encoding>;

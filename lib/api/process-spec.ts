@@ -11,7 +11,8 @@ const DEFAULT_MAX_OUTPUT = 10 * 2 ** 20;
 /** `'1000'`, `'1000:100'`, `'name'`, `'name:group'`, `'name:100'`; the forms of an image's `User`, OCI image specification. */
 function parseUser(text: string): UserSpec {
   const [, user, group] = /^([^:]+)(?::([^:]+))?$/.exec(text) ?? [];
-  if (user === undefined || text.includes('\0')) throw invalidOption('user', "'uid', 'uid:gid', 'name' or 'name:group'", text);
+  if (user === undefined || text.includes('\0'))
+    throw invalidOption('user', "'uid', 'uid:gid', 'name' or 'name:group'", text);
   const uid = /^\d+$/.test(user) ? checkInteger('user', Number(user), ID, 0) : undefined;
   const gid = group !== undefined && /^\d+$/.test(group) ? checkInteger('user', Number(group), ID, 0) : undefined;
   if (uid !== undefined && (group === undefined || gid !== undefined)) return ids(uid, gid ?? uid, []);
@@ -40,7 +41,8 @@ function checkRlimits(value: unknown): Partial<Record<RlimitName, RlimitValue>> 
   const limits: Partial<Record<RlimitName, RlimitValue>> = {};
   for (const [key, limit] of Object.entries(checkObject('rlimits', value, Object.keys(RLIMITS)))) {
     const option = `rlimits.${key}`;
-    const pair = typeof limit === 'object' ? checkObject(option, limit, ['soft', 'hard']) : { soft: limit, hard: limit };
+    const pair =
+      typeof limit === 'object' ? checkObject(option, limit, ['soft', 'hard']) : { soft: limit, hard: limit };
     const hard = checkNumber(`${option}.hard`, pair['hard'] ?? pair['soft'], amount, Infinity);
     const soft = checkNumber(`${option}.soft`, pair['soft'] ?? pair['hard'], amount, Infinity);
     if (soft > hard) throw invalidOption(option, 'a soft limit no higher than the hard one', soft);

@@ -36,7 +36,7 @@ export class SandboxProcess<Output extends string | Uint8Array = string>
       this.#command = begin();
       this.#result = this.#command.result as Promise<CommandResult<Output>>;
     } catch (error) {
-      this.#result = Promise.reject(error as Error);
+      this.#result = Promise.reject(error);
       this.#result.catch(() => undefined);
     }
   }
@@ -102,7 +102,9 @@ export class SandboxProcess<Output extends string | Uint8Array = string>
       return stream === undefined ? [] : [{ name, stream }];
     });
     let open = sources.length;
-    const queue = new AsyncQueue<OutputChunk>(() => sources.forEach(({ stream }) => stream.removeAllListeners('data').resume()));
+    const queue = new AsyncQueue<OutputChunk>(() =>
+      sources.forEach(({ stream }) => stream.removeAllListeners('data').resume()),
+    );
     for (const { name, stream } of sources) {
       stream.on('data', (data: Buffer) => queue.push({ stream: name, data }));
       stream.on('close', () => {

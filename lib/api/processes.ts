@@ -47,7 +47,8 @@ async function readProcess(hostPid: number): Promise<ProcessInfo | undefined> {
 
 /** What the host knows about these processes, by its own numbers for them. Those that have ended are left out. */
 export async function listProcesses(hostPids: readonly number[]): Promise<ProcessInfo[]> {
-  const found = (await Promise.all(hostPids.map(readProcess))).filter((each) => each !== undefined);
+  const read = await Promise.all(hostPids.map(readProcess));
+  const found = read.filter((each) => each !== undefined).filter(({ pid }) => pid !== 1);
   const inside = new Map(found.map(({ hostPid, pid }) => [hostPid, pid]));
   // The status file gives the parent by the reader's numbers; one that is not in the list is init.
   return found.map((each) => ({ ...each, parentPid: inside.get(each.parentPid) ?? 1 })).sort((a, b) => a.pid - b.pid);

@@ -59,7 +59,8 @@ const COUNT: readonly [number, number] = [1, 2 ** 32];
 function checkIo(value: unknown): CgroupLimits['io'] {
   const io = checkObject('limits.io', value, IO_KEYS);
   const device = checkText('limits.io.device', io['device'], undefined);
-  if (device !== undefined && !/^\d+:\d+$/.test(device)) throw invalidOption('limits.io.device', "'MAJOR:MINOR'", device);
+  if (device !== undefined && !/^\d+:\d+$/.test(device))
+    throw invalidOption('limits.io.device', "'MAJOR:MINOR'", device);
   return withoutAbsent({
     readBps: checkSize('limits.io.readBps', io['readBps'], undefined),
     writeBps: checkSize('limits.io.writeBps', io['writeBps'], undefined),
@@ -76,15 +77,18 @@ export function checkCgroupLimits(limits: Readonly<Record<string, unknown>>): Cg
   if (cpuset !== undefined && !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(cpuset)) {
     throw invalidOption('limits.cpuset', "processor numbers such as '0-2,4'", cpuset);
   }
-  const memoryBytes = limits['memory'] === Infinity ? Infinity : checkSize('limits.memory', limits['memory'], undefined);
-  if (memoryBytes !== undefined && memoryBytes < MIB) throw invalidOption('limits.memory', 'at least 1 MiB', limits['memory']);
+  const memoryBytes =
+    limits['memory'] === Infinity ? Infinity : checkSize('limits.memory', limits['memory'], undefined);
+  if (memoryBytes !== undefined && memoryBytes < MIB)
+    throw invalidOption('limits.memory', 'at least 1 MiB', limits['memory']);
   return withoutAbsent({
     memoryBytes,
     swapBytes: limits['swap'] === Infinity ? Infinity : checkSize('limits.swap', limits['swap'], undefined),
     cpus: limits['cpus'] === Infinity ? Infinity : checkNumber('limits.cpus', limits['cpus'], [0.01, 4096], undefined),
     cpuWeight: checkInteger('limits.cpuWeight', limits['cpuWeight'], [1, 10_000], undefined),
     cpuset,
-    pids: limits['pids'] === Infinity ? Infinity : checkInteger('limits.pids', limits['pids'], [1, 4_194_304], undefined),
+    pids:
+      limits['pids'] === Infinity ? Infinity : checkInteger('limits.pids', limits['pids'], [1, 4_194_303], undefined),
     io: limits['io'] === undefined ? undefined : checkIo(limits['io']),
   });
 }
@@ -117,15 +121,25 @@ function checkMount(option: string, value: unknown): MountSpec {
   const mount = checkObject(option, value, ['type', 'source', 'target', 'readonly', 'size', 'mode']);
   const target = checkPath(`${option}.target`, mount['target']);
   if (FORBIDDEN_TARGETS.some((path) => target === path || (path !== '/' && target.startsWith(`${path}/`)))) {
-    throw invalidOption(`${option}.target`, 'a path that is not /, /proc, /sys, /dev or below one of the last three', target);
+    throw invalidOption(
+      `${option}.target`,
+      'a path that is not /, /proc, /sys, /dev or below one of the last three',
+      target,
+    );
   }
   if (checkChoice(`${option}.type`, mount['type'], ['bind', 'tmpfs'], 'bind') === 'tmpfs') {
     const sizeBytes = checkSize(`${option}.size`, mount['size'], 64 * MIB);
-    return { kind: 'tmpfs', target, sizeBytes, mode: checkInteger(`${option}.mode`, mount['mode'], [0, 0o7777], 0o1777) };
+    return {
+      kind: 'tmpfs',
+      target,
+      sizeBytes,
+      mode: checkInteger(`${option}.mode`, mount['mode'], [0, 0o7777], 0o1777),
+    };
   }
   const source = checkPath(`${option}.source`, mount['source']);
   const about = statSync(source, { throwIfNoEntry: false });
-  if (about === undefined) throw invalidOption(`${option}.source`, 'a file or directory of the host that exists', source);
+  if (about === undefined)
+    throw invalidOption(`${option}.source`, 'a file or directory of the host that exists', source);
   const readonly = checkBoolean(`${option}.readonly`, mount['readonly'], false);
   return { kind: 'bind', source, target, readonly, isFile: !about.isDirectory() };
 }
@@ -135,7 +149,12 @@ function checkSysctls(value: unknown, network: 'none' | 'host'): Readonly<Record
   for (const name of Object.keys(sysctls)) {
     const namespace = /^[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+$/.test(name) ? sysctlNamespace(name) : undefined;
     if (namespace === undefined || (namespace === 'network' && network === 'host')) {
-      throw invalidOption(`sysctls.${name}`, "a parameter of one of the sandbox's own namespaces", name, 'all others would change the host');
+      throw invalidOption(
+        `sysctls.${name}`,
+        "a parameter of one of the sandbox's own namespaces",
+        name,
+        'all others would change the host',
+      );
     }
   }
   return sysctls;
@@ -155,9 +174,14 @@ function checkIds(value: unknown): SandboxIds {
       count: checkInteger(`${name}.count`, count, [1, 2 ** 32 - 1], 1),
     };
   };
-  const ids = { kind: 'map' as const, uids: checkList(`${option}.uids`, map['uids'], entry), gids: checkList(`${option}.gids`, map['gids'], entry) };
+  const ids = {
+    kind: 'map' as const,
+    uids: checkList(`${option}.uids`, map['uids'], entry),
+    gids: checkList(`${option}.gids`, map['gids'], entry),
+  };
   for (const list of [ids.uids, ids.gids]) {
-    if (!list.some(({ inside }) => inside === 0)) throw invalidOption(option, 'a mapping that contains id 0 inside', value);
+    if (!list.some(({ inside }) => inside === 0))
+      throw invalidOption(option, 'a mapping that contains id 0 inside', value);
   }
   return ids;
 }
@@ -178,7 +202,9 @@ function checkCapability(option: string, value: unknown): Capability | 'ALL' {
   return found;
 }
 
-function checkSecurity(value: unknown): Pick<SandboxSpec, 'capabilities' | 'noNewPrivileges' | 'seccomp' | 'ids' | 'maskKernelPaths'> {
+function checkSecurity(
+  value: unknown,
+): Pick<SandboxSpec, 'capabilities' | 'noNewPrivileges' | 'seccomp' | 'ids' | 'maskKernelPaths'> {
   const security = value === undefined ? {} : checkObject('security', value, SECURITY_KEYS);
   const profile = checkChoice('security.profile', security['profile'], ['strict', 'default', 'privileged'], 'default');
   const changes = security['capabilities'];
@@ -192,7 +218,10 @@ function checkSecurity(value: unknown): Pick<SandboxSpec, 'capabilities' | 'noNe
       checkList('security.capabilities.drop', drop, checkCapability),
     ),
     noNewPrivileges: checkBoolean('security.noNewPrivileges', security['noNewPrivileges'], !isPrivileged),
-    seccomp: typeof seccomp === 'string' ? checkChoice('security.seccomp', seccomp, ['default', 'unconfined'], 'default') : parseSeccompProfile(seccomp),
+    seccomp:
+      typeof seccomp === 'string'
+        ? checkChoice('security.seccomp', seccomp, ['default', 'unconfined'], 'default')
+        : parseSeccompProfile(seccomp),
     ids: checkIds(security['userNamespace']),
     maskKernelPaths: !isPrivileged,
   };
@@ -200,7 +229,8 @@ function checkSecurity(value: unknown): Pick<SandboxSpec, 'capabilities' | 'noNe
 
 function checkHostname(option: string, value: unknown, absent: string): string {
   const name = checkText(option, value, absent);
-  if (name.length > 64 || !/^[A-Za-z0-9._-]*$/.test(name)) throw invalidOption(option, 'up to 64 letters, digits, dots and dashes', value);
+  if (name.length > 64 || !/^[A-Za-z0-9._-]*$/.test(name))
+    throw invalidOption(option, 'up to 64 letters, digits, dots and dashes', value);
   return name;
 }
 
@@ -224,7 +254,11 @@ export function checkSandbox(options: unknown): SandboxSpec {
     network,
     mounts: checkList('mounts', fields['mounts'], checkMount),
     devices: nodes,
-    hostname: checkHostname('hostname', fields['hostname'], name?.slice(0, 64) ?? `cloister-${randomBytes(4).toString('hex')}`),
+    hostname: checkHostname(
+      'hostname',
+      fields['hostname'],
+      name?.slice(0, 64) ?? `cloister-${randomBytes(4).toString('hex')}`,
+    ),
     domainname: checkHostname('domainname', fields['domainname'], ''),
     readonlyRoot: checkBoolean('readonlyRoot', fields['readonlyRoot'], false),
     sysctls: checkSysctls(fields['sysctls'], network),

@@ -35,7 +35,10 @@ const STOP_TIMEOUT_MS = 10_000;
  * const { stdout } = await box.exec(['cat', '/tmp/answer']);
  * ```
  */
-export class Sandbox extends EventEmitter<{ [Name in SandboxEventName]: [SandboxEvents[Name]] }> implements AsyncDisposable {
+export class Sandbox
+  extends EventEmitter<{ [Name in SandboxEventName]: [SandboxEvents[Name]] }>
+  implements AsyncDisposable
+{
   readonly id: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -59,7 +62,7 @@ export class Sandbox extends EventEmitter<{ [Name in SandboxEventName]: [Sandbox
     this.#watcher = new LimitWatcher({
       isObserved: () => host.isObserved || this.eventNames().length > 0,
       read: () => this.#running?.cgroup.usage(),
-      emit: (name, facts) => this.#tell(name, facts as never),
+      emit: (name, facts) => this.#tell(name, facts),
     });
   }
 
@@ -106,14 +109,17 @@ export class Sandbox extends EventEmitter<{ [Name in SandboxEventName]: [Sandbox
   }
 
   /** This application's sandboxes, oldest first; with `labels` only those that have them all. */
-  static list({ labels = {}, host = Host.default }: { labels?: Readonly<Record<string, string>>; host?: Host } = {}): Sandbox[] {
+  static list({
+    labels = {},
+    host = Host.default,
+  }: { labels?: Readonly<Record<string, string>>; host?: Host } = {}): Sandbox[] {
     return [...host.sandboxes.all(labels)];
   }
 
   /** The sandbox of that name, made now if there is none. Concurrent calls get the same one. */
   static async getOrCreate(options: SandboxOptions & { name: string }): Promise<Sandbox> {
     const host = checkHost(options.host);
-    return (await host.sandboxes.pending(options.name)) ?? Sandbox.create(options);
+    return host.sandboxes.pending(options.name) ?? Sandbox.create(options);
   }
 
   get state(): SandboxState {
@@ -159,7 +165,7 @@ export class Sandbox extends EventEmitter<{ [Name in SandboxEventName]: [Sandbox
    */
   async update(limits: LimitOptions): Promise<void> {
     const changes = checkCgroupLimits(checkUpdateKeys(limits));
-    this.#alive('update', ['running', 'paused']).cgroup.update(changes);
+    this.#alive('update', ['running', 'paused']).update(changes);
     this.#limits = { ...this.#limits, ...changes };
     this.#tell('updated', { limits });
   }
@@ -251,15 +257,19 @@ export class Sandbox extends EventEmitter<{ [Name in SandboxEventName]: [Sandbox
 
   #alive(verb: string, states: readonly SandboxState[]): RunningSandbox {
     if (this.#running !== undefined && states.includes(this.#state)) return this.#running;
-    throw new CloisterError('ERR_SANDBOX_STATE', `${verb}: expected a sandbox that is ${states.join(' or ')}, ${this.name} is ${this.#state}`, {
-      subject: this.name,
-      ...(this.#state === 'paused' ? { hint: 'resume it first' } : {}),
-    });
+    throw new CloisterError(
+      'ERR_SANDBOX_STATE',
+      `${verb}: expected a sandbox that is ${states.join(' or ')}, ${this.name} is ${this.#state}`,
+      {
+        subject: this.name,
+        ...(this.#state === 'paused' ? { hint: 'resume it first' } : {}),
+      },
+    );
   }
 
   #change(state: SandboxState, event: SandboxEventName = state as SandboxEventName): void {
     this.#state = state;
-    this.#tell(event, {} as never);
+    this.#tell(event, {});
   }
 
   #tell<Name extends SandboxEventName>(name: Name, facts: Omit<SandboxEvents[Name], 'time' | 'sandbox'>): void {

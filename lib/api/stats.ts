@@ -20,7 +20,12 @@ interface Sample {
 const inMs = (us: number | undefined): number => (us ?? 0) / 1000;
 const cpuMs = ({ usage }: Sample): number => inMs(usage.cpuUserUs) + inMs(usage.cpuSystemUs);
 
-function toStats(now: Sample, before: Sample | undefined, limits: CgroupLimits, pressure: SandboxStats['pressure']): SandboxStats {
+function toStats(
+  now: Sample,
+  before: Sample | undefined,
+  limits: CgroupLimits,
+  pressure: SandboxStats['pressure'],
+): SandboxStats {
   const { usage } = now;
   const elapsed = before === undefined ? 0 : now.atMs - before.atMs;
   const percent = before === undefined || elapsed <= 0 ? 0 : ((cpuMs(now) - cpuMs(before)) / elapsed) * 100;

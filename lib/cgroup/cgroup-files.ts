@@ -1,4 +1,14 @@
-import { chownSync, closeSync, constants, mkdirSync, openSync, readdirSync, readSync, rmdirSync, writeSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmdirSync,
+  writeSync,
+} from 'node:fs';
 import { CloisterError } from '../errors.js';
 
 /**
@@ -58,7 +68,7 @@ export function errnoOf(error: unknown): string | undefined {
 }
 
 export const kernelCgroupFiles: CgroupFiles = {
-  makeDirectory: (path) => attempt('mkdir(2)', path, () => void mkdirSync(path, 0o755)),
+  makeDirectory: (path) => attempt('mkdir(2)', path, () => mkdirSync(path, 0o755)),
   removeDirectory: (path) => attempt('rmdir(2)', path, () => rmdirSync(path)),
   write(path, value) {
     const fd = this.open(path, 'write');

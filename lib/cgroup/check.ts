@@ -27,9 +27,14 @@ function checkDevices(context: GroupContext): UnmetLimit[] {
 
 function checkIo(context: GroupContext, limits: CgroupLimits, version: 1 | 2): UnmetLimit[] {
   const { device, weight } = limits.io ?? {};
-  const fail = (reason: string, remedy: string): UnmetLimit[] => [unmet('io', kernelName('io', version), reason, remedy)];
+  const fail = (reason: string, remedy: string): UnmetLimit[] => [
+    unmet('io', kernelName('io', version), reason, remedy),
+  ];
   if (device === undefined) {
-    return fail('the state directory is not on one disk', "name the disk: io: { device: 'MAJ:MIN' }, as lsblk prints it");
+    return fail(
+      'the state directory is not on one disk',
+      "name the disk: io: { device: 'MAJ:MIN' }, as lsblk prints it",
+    );
   }
   if (weight === undefined || context.disks.usesBfq(device) || usesIocost(context, device)) return [];
   return fail(
@@ -49,7 +54,12 @@ function usesIocost({ layout, files }: GroupContext, device: string): boolean {
   }
 }
 
-function checkController(context: GroupContext, controller: Controller, limits: CgroupLimits, asked: LimitName[]): UnmetLimit[] {
+function checkController(
+  context: GroupContext,
+  controller: Controller,
+  limits: CgroupLimits,
+  asked: LimitName[],
+): UnmetLimit[] {
   const { layout } = context;
   const tree = layout.serving(controller.name);
   if (tree === undefined) {
@@ -59,7 +69,8 @@ function checkController(context: GroupContext, controller: Controller, limits: 
   const name = kernelName(controller.name, tree.version);
   const refusal = tree.enable(controller.name);
   if (refusal !== undefined) {
-    const remedy = "run the application in a group that was delegated to it (systemd: Delegate=yes) and holds no process itself";
+    const remedy =
+      'run the application in a group that was delegated to it (systemd: Delegate=yes) and holds no process itself';
     return asked.map((limit) => unmet(limit, name, refusal, remedy));
   }
   const result = controller
@@ -67,7 +78,12 @@ function checkController(context: GroupContext, controller: Controller, limits: 
     .filter(({ file }) => !tree.hasFile(file))
     .map(({ limit, file, remedy }) => unmet(limit, name, `this kernel has no ${file}`, remedy));
   if (controller.name === 'io') result.push(...checkIo(context, limits, tree.version));
-  if (tree.version === 1 && limits.swapBytes !== undefined && limits.memoryBytes === undefined && controller.name === 'memory') {
+  if (
+    tree.version === 1 &&
+    limits.swapBytes !== undefined &&
+    limits.memoryBytes === undefined &&
+    controller.name === 'memory'
+  ) {
     result.push(unmet('swapBytes', name, 'v1 limits memory and swap together', 'give memoryBytes as well'));
   }
   return result;
@@ -84,7 +100,9 @@ export function checkLimits(context: GroupContext, limits: CgroupLimits): UnmetL
 
 /** The one error for any number of limits that cannot be enforced. */
 export function unmetLimitsError(found: readonly UnmetLimit[]): CloisterError {
-  const lines = found.map(({ limit, controller, reason }) => `limit ${limit} cannot be enforced: ${reason} [${controller}]`);
+  const lines = found.map(
+    ({ limit, controller, reason }) => `limit ${limit} cannot be enforced: ${reason} [${controller}]`,
+  );
   return new CloisterError('ERR_LIMIT_UNSUPPORTED', lines.join('\n'), {
     subject: found.map(({ limit }) => limit).join(', '),
     hint: [...new Set(found.map(({ remedy }) => remedy))].join('; '),

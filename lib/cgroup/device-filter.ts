@@ -48,15 +48,21 @@ function match(exception: DeviceException, allowByDefault: boolean): Instruction
   // Each of these jumps goes behind the verdict that ends the block; the distance is filled in below.
   const tests: Instruction[] = [{ code: JUMP_NOT_EQUAL, destination: TYPE, immediate: TYPE_BITS[exception.type] }];
   if (allowByDefault || access !== ANY_ACCESS) {
-    tests.push({ code: MOVE, destination: SCRATCH, source: ACCESS }, { code: AND, destination: SCRATCH, immediate: access });
+    tests.push(
+      { code: MOVE, destination: SCRATCH, source: ACCESS },
+      { code: AND, destination: SCRATCH, immediate: access },
+    );
     // A denial bites when any wanted access is named, a permission only when every one is.
     if (allowByDefault) tests.push({ code: JUMP_EQUAL, destination: SCRATCH, immediate: 0 });
     else tests.push({ code: JUMP_NOT_EQUAL_REGISTER, destination: SCRATCH, source: ACCESS });
   }
-  if (exception.major !== undefined) tests.push({ code: JUMP_NOT_EQUAL, destination: MAJOR, immediate: exception.major });
-  if (exception.minor !== undefined) tests.push({ code: JUMP_NOT_EQUAL, destination: MINOR, immediate: exception.minor });
+  if (exception.major !== undefined)
+    tests.push({ code: JUMP_NOT_EQUAL, destination: MAJOR, immediate: exception.major });
+  if (exception.minor !== undefined)
+    tests.push({ code: JUMP_NOT_EQUAL, destination: MINOR, immediate: exception.minor });
   const block = [...tests, ...verdict(!allowByDefault)];
-  const isJump = ({ code }: Instruction): boolean => code === JUMP_EQUAL || code === JUMP_NOT_EQUAL || code === JUMP_NOT_EQUAL_REGISTER;
+  const isJump = ({ code }: Instruction): boolean =>
+    code === JUMP_EQUAL || code === JUMP_NOT_EQUAL || code === JUMP_NOT_EQUAL_REGISTER;
   return block.map((step, index) => (isJump(step) ? { ...step, offset: block.length - index - 1 } : step));
 }
 

@@ -61,10 +61,14 @@ function withdraw(exceptions: Map<string, DeviceException>, rule: DeviceRule): v
   const key = keyOf(rule);
   for (const [otherKey, other] of exceptions) {
     if (otherKey === key || !overlaps(rule, other)) continue;
-    throw new CloisterError('ERR_INVALID_OPTION', `devices: "${key} ${rule.access}" partly takes back "${otherKey} ${other.access}"`, {
-      subject: 'devices',
-      hint: 'name each device in rules with the same numbers, or leave the wider rule out',
-    });
+    throw new CloisterError(
+      'ERR_INVALID_OPTION',
+      `devices: "${key} ${rule.access}" partly takes back "${otherKey} ${other.access}"`,
+      {
+        subject: 'devices',
+        hint: 'name each device in rules with the same numbers, or leave the wider rule out',
+      },
+    );
   }
   const left = [...(exceptions.get(key)?.access ?? '')].filter((letter) => !rule.access.includes(letter));
   if (left.length === 0) exceptions.delete(key);

@@ -97,7 +97,8 @@ const REFUSALS = new Set(['EINVAL', 'ERANGE', 'ENODEV', 'EOPNOTSUPP', 'ENOSPC', 
 
 function explainRefusal(step: WriteStep, error: unknown): unknown {
   const errno = errnoOf(error);
-  if (errno === 'EBUSY' && (step.limit === 'memoryBytes' || step.limit === 'swapBytes')) return memoryInUse(step.value, error);
+  if (errno === 'EBUSY' && (step.limit === 'memoryBytes' || step.limit === 'swapBytes'))
+    return memoryInUse(step.value, error);
   if (errno === undefined || !REFUSALS.has(errno)) return error;
   const reason = error instanceof Error ? error.message : errno;
   return new CloisterError('ERR_LIMIT_UNSUPPORTED', `limit ${step.limit} cannot be enforced: ${reason}`, {

@@ -56,15 +56,23 @@ export class KernelCgroup implements Cgroup {
     this.name = state.name;
     this.entry = entryOf(state);
     this.#state = state;
-    this.#spares = new Stock({ ...SPARES, make: (key) => this.#makeChild(JSON.parse(key) as CgroupLimits), discard: discardGroup });
+    this.#spares = new Stock({
+      ...SPARES,
+      make: (key) => this.#makeChild(JSON.parse(key) as CgroupLimits),
+      discard: discardGroup,
+    });
   }
 
   child(limits: CgroupLimits = {}): Cgroup {
     const { context, role, name, children } = this.#state;
     if (role === 'command') {
-      throw new CloisterError('ERR_SANDBOX_STATE', `control group ${name} belongs to one command and has no groups below`, {
-        hint: "create the group with the role 'sandbox'",
-      });
+      throw new CloisterError(
+        'ERR_SANDBOX_STATE',
+        `control group ${name} belongs to one command and has no groups below`,
+        {
+          hint: "create the group with the role 'sandbox'",
+        },
+      );
     }
     const requested = resolveIoDevice(context, limits);
     const unmet = checkLimits(context, requested);
@@ -110,6 +118,11 @@ export class KernelCgroup implements Cgroup {
   }
 
   #makeChild(requested: CgroupLimits): GroupState {
-    return makeGroup(this.#state.context, { name: `${this.#nextChild++}`, role: 'command', requested, parent: this.#state });
+    return makeGroup(this.#state.context, {
+      name: `${this.#nextChild++}`,
+      role: 'command',
+      requested,
+      parent: this.#state,
+    });
   }
 }

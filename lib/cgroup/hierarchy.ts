@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
 
 /** Controllers by their v2 names; `cpuacct`, `devices` and `freezer` exist on v1 only. v1's `blkio` is `io` here. */
-export type ControllerName = 'cpu' | 'cpuacct' | 'cpuset' | 'devices' | 'freezer' | 'hugetlb' | 'io' | 'memory' | 'pids';
+export type ControllerName =
+  'cpu' | 'cpuacct' | 'cpuset' | 'devices' | 'freezer' | 'hugetlb' | 'io' | 'memory' | 'pids';
 
 const V1_NAMES: Readonly<Record<string, ControllerName>> = {
   blkio: 'io',
@@ -60,7 +61,10 @@ function ownPathIn(mount: CgroupMount, selfCgroup: string): string | undefined {
     const [, names, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (names === undefined || path === undefined) continue;
     const controllers = names.split(',').map((name) => V1_NAMES[name]);
-    const isSame = mount.version === 2 ? names === '' : controllers.some((name) => name !== undefined && mount.controllers.includes(name));
+    const isSame =
+      mount.version === 2
+        ? names === ''
+        : controllers.some((name) => name !== undefined && mount.controllers.includes(name));
     if (!isSame) continue;
     const below = posix.relative(mount.root, path);
     return below.startsWith('..') ? undefined : `/${below}`;

@@ -37,7 +37,11 @@ export class KernelCgroupManager implements CgroupManager {
     this.kind = context.layout.kind;
     this.#context = context;
     this.#owner = owner;
-    this.#stock = new Stock({ ...STOCK, make: (key) => this.#make(this.#recipes.get(key) as Recipe), discard: discardGroup });
+    this.#stock = new Stock({
+      ...STOCK,
+      make: (key) => this.#make(this.#recipes.get(key) as Recipe),
+      discard: discardGroup,
+    });
   }
 
   create(limits: CgroupLimits, { role = 'sandbox', name, delegateUid }: CreateCgroupOptions = {}): Cgroup {
@@ -46,7 +50,10 @@ export class KernelCgroupManager implements CgroupManager {
     const recipe = this.#recipes.get(key) ?? this.#learn(key, role, limits);
     if (name === undefined) return new KernelCgroup(this.#stock.take(key) ?? this.#make(recipe), delegateUid);
     if (NAME.test(name)) return new KernelCgroup(makeGroup(this.#context, { ...recipe, name }), delegateUid);
-    throw new CloisterError('ERR_INVALID_OPTION', `control group name: expected letters, digits, "-" and "_", got "${name}"`);
+    throw new CloisterError(
+      'ERR_INVALID_OPTION',
+      `control group name: expected letters, digits, "-" and "_", got "${name}"`,
+    );
   }
 
   check(limits: CgroupLimits): readonly UnmetLimit[] {

@@ -43,10 +43,14 @@ export async function killGroup(state: GroupState): Promise<void> {
     return pids.length === 0;
   });
   if (isEmpty) return;
-  throw new CloisterError('ERR_KERNEL', `kill(2) ${main.path}: ETIMEDOUT, processes ${listProcesses(state).join(', ')} live on`, {
-    syscall: 'kill(2)',
-    errno: 'ETIMEDOUT',
-    subject: main.path,
-    hint: 'a process waits in the kernel, often for a dead network file system (state D in ps)',
-  });
+  throw new CloisterError(
+    'ERR_KERNEL',
+    `kill(2) ${main.path}: ETIMEDOUT, processes ${listProcesses(state).join(', ')} live on`,
+    {
+      syscall: 'kill(2)',
+      errno: 'ETIMEDOUT',
+      subject: main.path,
+      hint: 'a process waits in the kernel, often for a dead network file system (state D in ps)',
+    },
+  );
 }

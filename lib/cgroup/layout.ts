@@ -48,7 +48,11 @@ function basesOf(hierarchy: MountedHierarchy): string[] {
 }
 
 /** The first base that gives everything, else the first that works at all. */
-function openTree(hierarchy: MountedHierarchy, owner: string, files: CgroupFiles): { tree?: CgroupTree; refusals: string[] } {
+function openTree(
+  hierarchy: MountedHierarchy,
+  owner: string,
+  files: CgroupFiles,
+): { tree?: CgroupTree; refusals: string[] } {
   const refusals: string[] = [];
   const usable: CgroupTree[] = [];
   for (const base of basesOf(hierarchy)) {

@@ -59,7 +59,9 @@ function parentPath(parent: GroupState, tree: CgroupTree, limits: CgroupLimits):
   if (tree.version === 2) {
     const extra = CONTROLLERS.filter(
       (controller) =>
-        !controller.isAccounting && tree.has(controller.name) && controller.limits.some((limit) => limits[limit] !== undefined),
+        !controller.isAccounting &&
+        tree.has(controller.name) &&
+        controller.limits.some((limit) => limits[limit] !== undefined),
     );
     if (extra.length > 0) directory.passOn(extra.map(({ name }) => name));
   }

@@ -67,7 +67,8 @@ function countIo(layout: CgroupLayout, { files, disks }: CgroupHost): boolean {
   const tree = layout.serving('io');
   if (tree?.version !== 1) return true;
   try {
-    for (const disk of disks.all()) files.write(posix.join(tree.ownerPath, 'blkio.throttle.read_bps_device'), `${disk} 0`);
+    for (const disk of disks.all())
+      files.write(posix.join(tree.ownerPath, 'blkio.throttle.read_bps_device'), `${disk} 0`);
     return true;
   } catch {
     return false;

@@ -59,8 +59,10 @@ export function formatOwner(owner: Owner): string {
 }
 
 export function parseOwner(label: string): Owner | undefined {
-  const [, boot, pidNamespace, pid, startTime, nonce] = /^([0-9a-f]{8})-(\d+)-(\d+)-(\d+)-([0-9a-f]{8})$/.exec(label) ?? [];
-  if (boot === undefined || pidNamespace === undefined || startTime === undefined || nonce === undefined) return undefined;
+  const [, boot, pidNamespace, pid, startTime, nonce] =
+    /^([0-9a-f]{8})-(\d+)-(\d+)-(\d+)-([0-9a-f]{8})$/.exec(label) ?? [];
+  if (boot === undefined || pidNamespace === undefined || startTime === undefined || nonce === undefined)
+    return undefined;
   return { boot, pidNamespace, pid: Number(pid), startTime, nonce };
 }
 

@@ -4,14 +4,16 @@ import { addDirectory, gatherProcesses } from './update.js';
 import type { CgroupPressure, Stall, StallShare } from './usage.js';
 
 const shareOf = (line: string | undefined): StallShare | undefined => {
-  const [, avg10, avg60, avg300, total] = /avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d+)/.exec(line ?? '') ?? [];
+  const [, avg10, avg60, avg300, total] =
+    /avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d+)/.exec(line ?? '') ?? [];
   if (total === undefined) return undefined;
   return { avg10: Number(avg10), avg60: Number(avg60), avg300: Number(avg300), totalUs: Number(total) };
 };
 
 /** `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`, and the same for `full` (psi.html). */
 export function parseStall(text: string | undefined): Stall | undefined {
-  const line = (kind: string): string | undefined => text?.split('\n').find((candidate) => candidate.startsWith(`${kind} `));
+  const line = (kind: string): string | undefined =>
+    text?.split('\n').find((candidate) => candidate.startsWith(`${kind} `));
   const some = shareOf(line('some'));
   return some === undefined ? undefined : { some, full: shareOf(line('full')) };
 }

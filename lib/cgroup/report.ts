@@ -29,7 +29,8 @@ function talliedFields(state: GroupState): Set<Tallied> {
   return result;
 }
 
-const add = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined ? undefined : a + (b ?? 0));
+const add = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? undefined : a + (b ?? 0);
 
 /** Adds what a group's own counters leave out: live children, removed ones, and on v2 its `init`. */
 function addChildren(state: GroupState, own: CgroupUsage): CgroupUsage {
@@ -49,13 +50,19 @@ export function retire(state: GroupState): void {
   const fields = talliedFields(parent);
   if (fields.size === 0) return;
   const last = readUsage(state);
-  for (const field of fields) parent.retired = { ...parent.retired, [field]: (parent.retired[field] ?? 0) + (last[field] ?? 0) };
+  for (const field of fields)
+    parent.retired = { ...parent.retired, [field]: (parent.retired[field] ?? 0) + (last[field] ?? 0) };
 }
 
 type Peak = keyof GroupState['sampledPeaks'];
 
 /** The kernel's peak, else the highest value that was ever seen here; an empty group is no sample. */
-function peakOf(state: GroupState, field: Peak, exact: number | undefined, now: number | undefined): number | undefined {
+function peakOf(
+  state: GroupState,
+  field: Peak,
+  exact: number | undefined,
+  now: number | undefined,
+): number | undefined {
   if (exact !== undefined) return exact;
   if (now !== undefined && now > 0) state.sampledPeaks[field] = Math.max(state.sampledPeaks[field] ?? 0, now);
   return state.sampledPeaks[field];
@@ -86,7 +93,12 @@ export function readUsage(state: GroupState): CgroupUsage {
   const total = addChildren(state, own);
   return {
     ...total,
-    memoryPeakBytes: peakOf(state, 'memoryPeakBytes', own.memoryPeakBytes, own.pidsCurrent === 0 ? 0 : own.memoryCurrentBytes),
+    memoryPeakBytes: peakOf(
+      state,
+      'memoryPeakBytes',
+      own.memoryPeakBytes,
+      own.pidsCurrent === 0 ? 0 : own.memoryCurrentBytes,
+    ),
     pidsPeak: peakOf(state, 'pidsPeak', own.pidsPeak, own.pidsCurrent),
     pidsLimitHits: state.pidsHitsAtKill ?? total.pidsLimitHits,
   };
@@ -122,5 +134,8 @@ function readProcs({ files }: GroupDirectory, path: string): number[] {
 
 /** A process outside of the reader's pid namespace is listed as 0. */
 export function parsePids(text: string): number[] {
-  return text.split('\n').map(Number).filter((pid) => pid > 0);
+  return text
+    .split('\n')
+    .map(Number)
+    .filter((pid) => pid > 0);
 }

@@ -55,7 +55,11 @@ async function sweepOwner(context: GroupContext, tree: CgroupTree, label: string
 }
 
 /** Everything that `CgroupManager.sweep` promises. Directories that are not labels of ours are left alone. */
-export async function sweepOwners(context: GroupContext, self: string, isAlive: (label: string) => boolean): Promise<string[]> {
+export async function sweepOwners(
+  context: GroupContext,
+  self: string,
+  isAlive: (label: string) => boolean,
+): Promise<string[]> {
   const swept = new Set<string>();
   for (const tree of context.layout.trees) {
     for (const label of ignoreGone([], () => context.files.list(tree.libraryPath))) {

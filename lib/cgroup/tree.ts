@@ -141,7 +141,8 @@ export class CgroupTree {
       try {
         if (!this.#files.read(file).trim().split(' ').includes(controller)) this.#files.write(file, `+${controller}`);
       } catch (error) {
-        const why = errnoOf(error) === 'EBUSY' ? `${path} holds processes, and v2 wants those in a group below` : String(error);
+        const why =
+          errnoOf(error) === 'EBUSY' ? `${path} holds processes, and v2 wants those in a group below` : String(error);
         return `the ${controller} controller cannot be passed on to groups: ${why}`;
       }
     }

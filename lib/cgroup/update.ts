@@ -32,12 +32,16 @@ export function gatherProcesses(state: GroupState, directory: GroupDirectory): v
     if (outside.length === 0) return;
     for (const pid of outside) moveProcess(directory, pid);
   }
-  throw new CloisterError('ERR_KERNEL', `write(2) ${directory.path}/cgroup.procs: EAGAIN, new processes keep appearing outside`, {
-    syscall: 'write(2)',
-    errno: 'EAGAIN',
-    subject: directory.path,
-    hint: 'limit the number of processes',
-  });
+  throw new CloisterError(
+    'ERR_KERNEL',
+    `write(2) ${directory.path}/cgroup.procs: EAGAIN, new processes keep appearing outside`,
+    {
+      syscall: 'write(2)',
+      errno: 'EAGAIN',
+      subject: directory.path,
+      hint: 'limit the number of processes',
+    },
+  );
 }
 
 function moveProcess({ files, entryPath }: GroupDirectory, pid: number): void {
@@ -69,10 +73,14 @@ function merge(limits: CgroupLimits, changes: CgroupLimits): CgroupLimits {
 }
 
 function refuseDevices(state: GroupState): CloisterError {
-  return new CloisterError('ERR_LIMIT_UNSUPPORTED', `limit devices of ${state.name} cannot be changed: attached BPF programs stay`, {
-    subject: 'devices',
-    hint: 'give the device list when the sandbox is made',
-  });
+  return new CloisterError(
+    'ERR_LIMIT_UNSUPPORTED',
+    `limit devices of ${state.name} cannot be changed: attached BPF programs stay`,
+    {
+      subject: 'devices',
+      hint: 'give the device list when the sandbox is made',
+    },
+  );
 }
 
 /** Everything that `CgroupControl.update` promises. */
@@ -105,8 +113,16 @@ function repeatInChild(state: GroupState, child: GroupState): void {
 /** Back to what was: a limit that was absent becomes unlimited. Best effort, the first error is the one that counts. */
 function restore(state: GroupState, to: CgroupLimits, from: CgroupLimits): void {
   state.limits = from;
-  const unlimited: CgroupLimits = { memoryBytes: Infinity, swapBytes: Infinity, cpus: Infinity, cpuWeight: 100, pids: Infinity };
-  const kept = Object.fromEntries(Object.entries(unlimited).filter(([name]) => to[name as keyof CgroupLimits] !== undefined));
+  const unlimited: CgroupLimits = {
+    memoryBytes: Infinity,
+    swapBytes: Infinity,
+    cpus: Infinity,
+    cpuWeight: 100,
+    pids: Infinity,
+  };
+  const kept = Object.fromEntries(
+    Object.entries(unlimited).filter(([name]) => to[name as keyof CgroupLimits] !== undefined),
+  );
   try {
     applyDifference(state, { ...kept, ...from }, to);
   } catch {

@@ -24,7 +24,11 @@ export interface FirstCommand {
 /** The port to the kernel: everything that Node itself cannot do. */
 export interface Kernel {
   /** Starts a sandbox. The listener hears every record of it, `gone` last. */
-  launch(plan: LaunchPlan, first: FirstCommand | undefined, listener: (record: StatusRecord) => void): Promise<KernelSandbox>;
+  launch(
+    plan: LaunchPlan,
+    first: FirstCommand | undefined,
+    listener: (record: StatusRecord) => void,
+  ): Promise<KernelSandbox>;
   /** Gives the launcher cgroup directories (`<base>/<library>/<owner>`) that it removes when this process is gone. */
   adoptCgroups(directories: readonly string[]): void;
   /** A detached copy of the mounts at a host path. */

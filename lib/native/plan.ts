@@ -50,8 +50,20 @@ export type Source =
       readonly recursive: boolean;
       readonly attributes: bigint;
     }
-  | { readonly kind: 'tmpfs'; readonly sizeBytes: number; readonly inodes: number; readonly mode: number; readonly attributes: bigint }
-  | { readonly kind: 'overlay'; readonly lowers: readonly number[]; readonly upper: number; readonly upperName: string; readonly attributes: bigint }
+  | {
+      readonly kind: 'tmpfs';
+      readonly sizeBytes: number;
+      readonly inodes: number;
+      readonly mode: number;
+      readonly attributes: bigint;
+    }
+  | {
+      readonly kind: 'overlay';
+      readonly lowers: readonly number[];
+      readonly upper: number;
+      readonly upperName: string;
+      readonly attributes: bigint;
+    }
   | { readonly kind: 'dev'; readonly nodes: readonly DeviceNode[] };
 
 /**
@@ -59,7 +71,13 @@ export type Source =
  * them, without it they may lead anywhere below the root.
  */
 export type Step =
-  | { readonly kind: 'attach'; readonly path: string; readonly source: number; readonly file?: boolean; readonly strict?: boolean }
+  | {
+      readonly kind: 'attach';
+      readonly path: string;
+      readonly source: number;
+      readonly file?: boolean;
+      readonly strict?: boolean;
+    }
   | {
       readonly kind: 'filesystem';
       readonly path: string;
@@ -130,4 +148,6 @@ export interface LaunchPlan {
   readonly seccompFlags: number;
   /** The v2 directory into which init is cloned; `-1`: none. */
   readonly cgroup: number;
+  /** `tasks` files of the v1 groups that init joins, and that commands inherit. */
+  readonly cgroupFiles: readonly number[];
 }

@@ -32,7 +32,10 @@ function writeIdMap(out: Writer, map: readonly IdMapEntry[]): void {
 
 function writeNode(out: Writer, node: DeviceNode): void {
   out.string(node.path).u8(NODE_KIND[node.kind].charCodeAt(0));
-  out.u32(node.major ?? 0).u32(node.minor ?? 0).u32(node.mode ?? 0o755);
+  out
+    .u32(node.major ?? 0)
+    .u32(node.minor ?? 0)
+    .u32(node.mode ?? 0o755);
   out.string(node.kind === 'link' ? (node.target ?? '') : '');
 }
 
@@ -47,7 +50,10 @@ function writeSource(out: Writer, source: Source, table: FdTable): void {
       out.u64(BigInt(source.sizeBytes)).u64(BigInt(source.inodes)).u32(source.mode);
       break;
     case 'overlay':
-      out.list(source.lowers, (lower) => out.u32(lower)).u32(source.upper).string(source.upperName);
+      out
+        .list(source.lowers, (lower) => out.u32(lower))
+        .u32(source.upper)
+        .string(source.upperName);
       break;
     case 'dev':
       out.list(source.nodes, (node) => writeNode(out, node));
@@ -79,7 +85,10 @@ function writeCommand(out: Writer, plan: CommandPlan, fds: CommandFds, table: Fd
   out.list(plan.rlimits, (limit) => out.u32(limit.resource).u64(limit.soft).u64(limit.hard));
   for (const fd of fds.stdio) out.u32(table.index(fd));
   out.u32(table.index(fds.cgroup)).list(fds.cgroupFiles, (fd) => out.u32(table.index(fd)));
-  out.flag(plan.tty !== undefined).u32(plan.tty?.columns ?? 0).u32(plan.tty?.rows ?? 0);
+  out
+    .flag(plan.tty !== undefined)
+    .u32(plan.tty?.columns ?? 0)
+    .u32(plan.tty?.rows ?? 0);
 }
 
 /** @param control - the sandbox's end of its control socket. */
@@ -100,7 +109,9 @@ export function encodeLaunch(
   out.list(plan.sources, (source) => writeSource(out, source, table)).u32(plan.root);
   out.list(plan.steps, (step) => writeStep(out, step));
   out.flag(plan.readonlyRoot).flag(plan.loopback).flag(plan.lockMounts);
-  out.bytes(plan.seccomp).u32(plan.seccompFlags).u32(table.index(plan.cgroup)).u32(table.index(control));
+  out.bytes(plan.seccomp).u32(plan.seccompFlags);
+  out.u32(table.index(plan.cgroup)).list(plan.cgroupFiles, (fd) => out.u32(table.index(fd)));
+  out.u32(table.index(control));
   out.flag(command !== undefined);
   if (command !== undefined) writeCommand(out, command.plan, command.fds, table);
   return { body: out.finish(), fds: table.fds };

@@ -63,7 +63,12 @@ function writeEntry(etc: string, entry: Entry): void {
   chmodSync(target, entry.mode);
 }
 
-function writeSkeleton(root: string, entries: readonly Entry[], links: readonly [string, string][], trees: readonly string[]): void {
+function writeSkeleton(
+  root: string,
+  entries: readonly Entry[],
+  links: readonly [string, string][],
+  trees: readonly string[],
+): void {
   chmodSync(root, 0o755);
   for (const { path, mode, owner } of SKELETON) {
     mkdirSync(join(root, path));

@@ -60,9 +60,17 @@ export class RootfsService {
       for (const { from, to } of layers) {
         const fd = this.#cloneMount(from, false);
         fds.push(fd);
-        const lower = sources.push({ kind: 'host', fd, idmap: mustMapIds ? 'yes' : 'if-possible', recursive: false, attributes: 0n }) - 1;
+        const lower =
+          sources.push({
+            kind: 'host',
+            fd,
+            idmap: mustMapIds ? 'yes' : 'if-possible',
+            recursive: false,
+            attributes: 0n,
+          }) - 1;
         const upperName = `layer${lower}`;
-        const overlay = sources.push({ kind: 'overlay', lowers: [lower], upper: 0, upperName, attributes: MOUNT_ATTR.nodev }) - 1;
+        const overlay =
+          sources.push({ kind: 'overlay', lowers: [lower], upper: 0, upperName, attributes: MOUNT_ATTR.nodev }) - 1;
         if (to !== '') steps.push({ kind: 'attach', path: to, source: overlay, strict: true });
       }
     } catch (error) {

@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import type { Kernel } from '../native/kernel.js';
@@ -32,6 +32,7 @@ export class CommandStdio {
     if (spec.tty !== undefined) {
       // The terminal is opened by init: what is typed before waits here.
       this.#typed = new PassThrough();
+      this.#stdout = new OutputReader(this.#budget);
       return;
     }
     try {
@@ -81,8 +82,7 @@ export class CommandStdio {
     this.#terminalFd = fd;
     const terminal = new ReadStream(fd);
     this.#terminal = terminal;
-    this.#stdout = new OutputReader(fd, this.#budget, () => terminal as unknown as Socket);
-    this.#stdout.attach();
+    this.#stdout?.connect(fd, () => terminal).attach();
     this.#typed?.pipe(terminal, { end: false });
     for (const ready of this.#onTerminal.splice(0)) ready();
   }
@@ -129,6 +129,6 @@ export class CommandStdio {
   #openOutput(index: 1 | 2): OutputReader {
     const [ours, theirs] = this.#kernel.pipe('read');
     this.#theirs[index] = theirs;
-    return new OutputReader(ours, this.#budget);
+    return new OutputReader(this.#budget).connect(ours);
   }
 }

@@ -80,10 +80,12 @@ export class Command {
     if (this.#isOver) return;
     if (signal === constants.signals.SIGKILL) return this.end('killed');
     this.#sentSignal = signalName(signal);
-    this.#started.promise.then(
-      () => this.#host.signal(this, signal),
-      () => undefined,
-    ).catch((error: unknown) => this.fail(error));
+    this.#started.promise
+      .then(
+        () => this.#host.signal(this, signal),
+        () => undefined,
+      )
+      .catch((error: unknown) => this.fail(error));
   }
 
   /** It is on its way to init. */
@@ -115,14 +117,17 @@ export class Command {
     const startedNs = record.startedNs === 0n ? this.#startedAtNs : record.startedNs;
     const usage = toUsage(Number(endedNs - startedNs) / 1e6, this.#ownUsage(), record);
     const end = decodeWaitStatus(record.value);
-    const cause = this.stdio.isExceeded ? 'output' : (this.#cause ?? (end.signal === this.#sentSignal && end.signal !== undefined ? 'killed' : undefined));
+    const cause = this.stdio.isExceeded
+      ? 'output'
+      : (this.#cause ?? (end.signal === this.#sentSignal && end.signal !== undefined ? 'killed' : undefined));
     const facts = { waitStatus: record.value, cause, usage, rest: record.rest, cpuTimeLimitMs: this.spec.cpuTimeMs };
     const reason = judgeEnd(facts);
     const result = { ...end, reason, ...this.stdio.output(), usage };
     this.#finish();
     this.#started.resolve(this.#pid ?? 0);
     this.#host.onEnded(this, result);
-    if (this.spec.reject && (end.exitCode !== 0 || reason !== 'exit')) this.#result.reject(commandFailed(this.spec, result));
+    if (this.spec.reject && (end.exitCode !== 0 || reason !== 'exit'))
+      this.#result.reject(commandFailed(this.spec, result));
     else this.#result.resolve(result);
   }
 
@@ -162,7 +167,8 @@ function notStarted(cause: EndReason): CloisterError {
 
 /** The error for `reject: true`; the whole result is its cause. */
 function commandFailed(spec: CommandSpec, result: CommandResult<string | Uint8Array>): CloisterError {
-  const how = result.exitCode === undefined ? `was ended by ${result.signal ?? 'a signal'}` : `exited with ${result.exitCode}`;
+  const how =
+    result.exitCode === undefined ? `was ended by ${result.signal ?? 'a signal'}` : `exited with ${result.exitCode}`;
   const message = `${spec.argv[0] ?? ''} ${how} (${result.reason})`;
   return new CloisterError('ERR_COMMAND_FAILED', message, { subject: spec.argv.join(' '), cause: result });
 }

@@ -32,7 +32,7 @@ export class OutputBudget {
 }
 
 /**
- * Reads one output stream of a command, from a descriptor that it owns and that does not block.
+ * Reads one output stream of a command, from a descriptor that it owns and that does not block; `connect` gives it that.
  *
  * Most commands are over in a few milliseconds with little output: their pipe is simply emptied at the end. Only what
  * runs longer gets a socket on Node's event loop, by `attach()`.
@@ -40,16 +40,22 @@ export class OutputBudget {
 export class OutputReader {
   readonly #budget: OutputBudget;
   readonly #chunks: Buffer[] = [];
-  readonly #open: (fd: number) => Socket;
-  #fd: number;
+  #open: (fd: number) => Socket = openPipe;
+  #fd = -1;
   #socket: Socket | undefined;
   #stream: Readable | undefined;
   #isFinished = false;
 
-  constructor(fd: number, budget: OutputBudget, open: (fd: number) => Socket = openPipe) {
-    this.#fd = fd;
+  constructor(budget: OutputBudget) {
     this.#budget = budget;
+  }
+
+  /** @param open - makes the descriptor a socket of Node's event loop. */
+  connect(fd: number, open: (fd: number) => Socket = openPipe): this {
+    this.#fd = fd;
     this.#open = open;
+    if (this.#stream !== undefined) this.attach();
+    return this;
   }
 
   get bytes(): Buffer {
@@ -82,12 +88,13 @@ export class OutputReader {
   finish(): void {
     // A socket that has seen the end has closed the descriptor, whose number may be another's by now.
     if (this.#fd >= 0 && this.#socket?.destroyed !== true) this.#drain();
-    this.#isFinished = true;
-    this.#stream?.push(null);
     this.dispose();
   }
 
+  /** Ends the stream with what was read so far. */
   dispose(): void {
+    if (!this.#isFinished) this.#stream?.push(null);
+    this.#isFinished = true;
     if (this.#socket !== undefined) this.#socket.destroy();
     else if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
@@ -102,6 +109,8 @@ export class OutputReader {
 
   #drain(): void {
     this.#socket?.pause();
+    // What the socket has read and kept because the stream is full; read() hands it to the 'data' listener.
+    while (this.#socket?.read() != null);
     try {
       for (;;) {
         const buffer = Buffer.allocUnsafe(CHUNK);

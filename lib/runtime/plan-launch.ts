@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import type { CgroupEntry } from '../cgroup/manager.js';
 import { CLONE_NEW, MOUNT_ATTR, type IdMapEntry, type LaunchPlan, type Source, type Step } from '../native/plan.js';
 import { MASKED_PATHS, MASKED_PER_CPU, READONLY_PATHS } from '../security/kernel-paths.js';
 import type { MountSpec, SandboxSpec } from './spec.js';
@@ -16,8 +17,8 @@ export interface LaunchParts {
   readonly binds: readonly (number | undefined)[];
   readonly seccomp: { readonly program: Uint8Array; readonly flags: number };
   readonly maskedPaths: readonly string[];
-  /** Descriptor of the v2 directory for init; undefined where there is none. */
-  readonly cgroup: number | undefined;
+  /** Where init goes. */
+  readonly cgroup: CgroupEntry;
 }
 
 /** Masked paths of this machine: some exist once per processor. */
@@ -45,7 +46,13 @@ function planKernelFilesystems(spec: SandboxSpec, dev: number): Step[] {
   return [
     { kind: 'attach', path: 'dev', source: dev, strict: true },
     { kind: 'filesystem', path: 'proc', type: 'proc', attributes: INERT, strict: true },
-    { kind: 'filesystem', path: 'sys', type: ownSysfs ? 'sysfs' : 'bind-sys', attributes: INERT | MOUNT_ATTR.readonly, strict: true },
+    {
+      kind: 'filesystem',
+      path: 'sys',
+      type: ownSysfs ? 'sysfs' : 'bind-sys',
+      attributes: INERT | MOUNT_ATTR.readonly,
+      strict: true,
+    },
     {
       kind: 'filesystem',
       path: 'dev/pts',
@@ -89,7 +96,11 @@ export function planLaunch(spec: SandboxSpec, parts: LaunchParts): LaunchPlan {
     ...parts.rootfs.steps,
     ...planKernelFilesystems(spec, dev),
     ...planUserMounts(spec.mounts, parts.binds, sources),
-    ...Object.entries(spec.sysctls).map(([name, value]): Step => ({ kind: 'sysctl', path: name.replaceAll('.', '/'), value })),
+    ...Object.entries(spec.sysctls).map(([name, value]): Step => ({
+      kind: 'sysctl',
+      path: name.replaceAll('.', '/'),
+      value,
+    })),
   ];
   if (spec.readonlyRoot) {
     // The root itself is made so at the very end. What is attached to it is a file system of its own.
@@ -118,6 +129,7 @@ export function planLaunch(spec: SandboxSpec, parts: LaunchParts): LaunchPlan {
     lockMounts: spec.capabilities.has('CAP_SYS_ADMIN'),
     seccomp: parts.seccomp.program,
     seccompFlags: parts.seccomp.flags,
-    cgroup: parts.cgroup ?? -1,
+    cgroup: parts.cgroup.directory ?? -1,
+    cgroupFiles: parts.cgroup.tasks,
   };
 }

@@ -28,25 +28,33 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
       });
     }
     if (!['EACCES', 'ENOEXEC', 'EISDIR', 'ELOOP', 'ENOTDIR'].includes(errno)) return undefined;
-    return new CloisterError('ERR_COMMAND_NOT_EXECUTABLE', `not executable in the sandbox: ${refusal.subject}: ${errno}`, {
-      ...facts,
-      hint: 'it needs the x permission, a mount without noexec, this machine\'s architecture, and an interpreter that exists',
-    });
+    return new CloisterError(
+      'ERR_COMMAND_NOT_EXECUTABLE',
+      `not executable in the sandbox: ${refusal.subject}: ${errno}`,
+      {
+        ...facts,
+        hint: "it needs the x permission, a mount without noexec, this machine's architecture, and an interpreter that exists",
+      },
+    );
   },
   rlimit: (refusal, errno) =>
     new CloisterError('ERR_PERMISSION', `rlimit number ${refusal.subject} cannot be set: ${errno}`, {
       syscall: refusal.syscall,
       errno,
       subject: refusal.subject,
-      hint: 'a hard limit above the application\'s own needs CAP_SYS_RESOURCE; ask for a lower one',
+      hint: "a hard limit above the application's own needs CAP_SYS_RESOURCE; ask for a lower one",
     }),
   source: (refusal, errno) => {
     if (refusal.subject !== 'idmapped mount') return undefined;
-    return new CloisterError('ERR_UNSUPPORTED', `the image's file system cannot map ids: ${refusal.syscall}: ${errno}`, {
-      syscall: refusal.syscall,
-      errno,
-      hint: "put the directory on ext4, xfs, btrfs or (kernel 6.3 or later) tmpfs, or use security: { userNamespace: 'host' }",
-    });
+    return new CloisterError(
+      'ERR_UNSUPPORTED',
+      `the image's file system cannot map ids: ${refusal.syscall}: ${errno}`,
+      {
+        syscall: refusal.syscall,
+        errno,
+        hint: "put the directory on ext4, xfs, btrfs or (kernel 6.3 or later) tmpfs, or use security: { userNamespace: 'host' }",
+      },
+    );
   },
 };
 
@@ -54,5 +62,8 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
 export function refusalError(refusal: Refusal): CloisterError {
   const errno = errnoName(refusal.errno);
   const meant = MEANINGS[refusal.stage]?.(refusal, errno);
-  return meant ?? kernelError(refusal, `while the sandbox was at stage '${refusal.stage}'; Host.doctor() shows what this host lacks`);
+  return (
+    meant ??
+    kernelError(refusal, `while the sandbox was at stage '${refusal.stage}'; Host.doctor() shows what this host lacks`)
+  );
 }

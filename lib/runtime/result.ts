@@ -9,7 +9,8 @@ import { signalName } from '../shared/signals.js';
  *   code was not 0, or (for `pids`) processes of it were still at work when its main process ended.
  * - `policy`: the system call filter killed it.
  */
-export type EndReason = 'exit' | 'signal' | 'timeout' | 'cpu' | 'oom' | 'pids' | 'output' | 'policy' | 'abort' | 'killed';
+export type EndReason =
+  'exit' | 'signal' | 'timeout' | 'cpu' | 'oom' | 'pids' | 'output' | 'policy' | 'abort' | 'killed';
 
 /** What a command cost, all its processes together, from its own cgroup. Undefined where this host cannot tell. */
 export interface Usage {

@@ -1,16 +1,18 @@
-import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CloisterError } from '../errors.js';
+import type { CgroupLimits } from '../cgroup/limits.js';
 import type { Cgroup } from '../cgroup/manager.js';
 import type { KernelSandbox } from '../native/kernel.js';
 import type { StatusRecord } from '../native/status.js';
-import type { CommandFds, IdMapEntry } from '../native/plan.js';
+import type { CommandFds } from '../native/plan.js';
 import { deferred } from '../shared/deferred.js';
+import { within } from '../shared/within.js';
 import { Command, type CommandHost } from './command.js';
+import { launchSandbox } from './launch.js';
 import { planCommand } from './plan-command.js';
-import { planLaunch, type LaunchParts } from './plan-launch.js';
 import { refusalError } from './refusal.js';
+import { SandboxResources } from './resources.js';
 import type { CommandResult } from './result.js';
 import type { Services } from './services.js';
 import type { CommandSpec, SandboxSpec } from './spec.js';
@@ -19,8 +21,6 @@ import type { CommandSpec, SandboxSpec } from './spec.js';
 const INIT_PATIENCE_MS = 2000;
 /** How long a start may take before what holds it up is killed. */
 const START_PATIENCE_MS = 1000;
-
-const HOST_IDS: readonly IdMapEntry[] = [];
 
 /** What the layer above wants to hear. */
 export interface SandboxObserver {
@@ -40,7 +40,6 @@ export interface SandboxObserver {
 export class RunningSandbox implements CommandHost {
   readonly spec: SandboxSpec;
   readonly kernel: Services['kernel'];
-  readonly cgroup: Cgroup;
   /** Resolves when nothing of it is left: no process, mount, cgroup or descriptor. */
   readonly released: Promise<void>;
   readonly #services: Services;
@@ -48,8 +47,7 @@ export class RunningSandbox implements CommandHost {
   readonly #commands = new Map<number, Command>();
   readonly #ready = deferred<void>();
   readonly #gone = deferred<void>();
-  readonly #range: Disposable | undefined;
-  readonly #maps: Pick<LaunchParts, 'uidMap' | 'gidMap'>;
+  readonly #resources: SandboxResources;
   #init: KernelSandbox | undefined;
   #isOneShot = false;
   #lastCommand = 0;
@@ -61,18 +59,9 @@ export class RunningSandbox implements CommandHost {
     this.#services = services;
     this.#observer = observer;
     this.#isOneShot = isOneShot;
-    const defaults = services.cgroups.kind === 'disabled' ? {} : spec.defaultLimits;
-    const { range, maps } = takeIds(services, spec);
-    this.#range = range;
-    this.#maps = maps;
-    try {
-      this.cgroup = services.cgroups.create({ ...defaults, ...spec.cgroup }, { role: isOneShot ? 'command' : 'sandbox', delegateUid: maps.uidMap.find(({ inside }) => inside === 0)?.outside });
-    } catch (error) {
-      range?.[Symbol.dispose]();
-      throw error;
-    }
+    this.#resources = SandboxResources.take(services, spec, isOneShot);
     // Whoever waits for the result comes first.
-    this.released = this.#gone.promise.then(() => nextTurn()).then(() => this.#release());
+    this.released = this.#gone.promise.then(() => nextTurn()).then(() => this.#resources.release());
   }
 
   /** A sandbox that lives until `end()`. Resolves when it is set up. */
@@ -103,6 +92,10 @@ export class RunningSandbox implements CommandHost {
     return command;
   }
 
+  get cgroup(): Cgroup {
+    return this.#resources.cgroup;
+  }
+
   get isGone(): boolean {
     return this.#isGone;
   }
@@ -126,6 +119,11 @@ export class RunningSandbox implements CommandHost {
     const commands = [...this.#commands.values()];
     for (const command of commands) command.kill(constants.signals.SIGTERM);
     await within(timeoutMs, Promise.allSettled(commands.map(({ result }) => result)));
+  }
+
+  /** Changes limits of everything inside. */
+  update(changes: CgroupLimits): void {
+    this.#resources.update(changes);
   }
 
   /** Ends everything inside at once. Resolves when nothing is left. */
@@ -165,7 +163,7 @@ export class RunningSandbox implements CommandHost {
   }
 
   initShares(command: Command): boolean {
-    return this.#isOneShot && this.#services.cgroups.kind === 'v2' && command.cgroup === this.cgroup;
+    return this.#resources.holdsInit(command.cgroup);
   }
 
   onStarted(command: Command): void {
@@ -210,30 +208,27 @@ export class RunningSandbox implements CommandHost {
   }
 
   async #launch(first: Command | undefined): Promise<void> {
-    using rootfs = this.#services.rootfs.prepare(this.spec.image, { sizeBytes: this.spec.diskBytes, inodes: inodesFor(this.spec.diskBytes) });
-    const binds: (number | undefined)[] = [];
     try {
-      for (const mount of this.spec.mounts) {
-        binds.push(mount.kind === 'bind' ? this.kernel.cloneMount(mount.source, true) : undefined);
-      }
-      const seccomp = this.#services.seccomp(this.spec);
-      const { maskedPaths } = this.#services;
-      const parts = { rootfs, ...this.#maps, binds, seccomp, maskedPaths, cgroup: this.cgroup.entry.directory };
       const command = first && { plan: planCommand(this.spec, first.spec), fds: this.#fdsOf(first) };
-      this.#init = await this.kernel.launch(planLaunch(this.spec, parts), command, (record) => this.#onRecord(record));
+      const request = {
+        spec: this.spec,
+        resources: this.#resources,
+        first: command,
+        onRecord: (record: StatusRecord) => this.#onRecord(record),
+      };
+      this.#init = await launchSandbox(this.#services, request);
       first?.onSent();
     } catch (error) {
       this.#onGone(error);
       throw error;
-    } finally {
-      for (const fd of binds) if (fd !== undefined) closeSync(fd);
     }
   }
 
   #onRecord(record: StatusRecord): void {
     if (record.type === 'ready') this.#ready.resolve();
     else if (record.type === 'broken' && record.refusal !== undefined) this.#onBroken(refusalError(record.refusal));
-    else if (record.type === 'gone') this.#onGone(new CloisterError('ERR_LAUNCHER', 'the sandbox was ended before this was started'), record);
+    else if (record.type === 'gone')
+      this.#onGone(new CloisterError('ERR_LAUNCHER', 'the sandbox was ended before this was started'), record);
     else if (record.type === 'exited') void this.#onExited(record);
     else this.#commands.get(record.command)?.onRecord(record);
   }
@@ -268,31 +263,4 @@ export class RunningSandbox implements CommandHost {
     this.#gone.resolve();
     this.#observer.onGone?.();
   }
-
-  async #release(): Promise<void> {
-    this.#range?.[Symbol.dispose]();
-    await this.cgroup.remove();
-  }
-}
-
-/** Resolves when the promise is settled, or after that time. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  const patience = new AbortController();
-  const late = sleep(ms, undefined, { signal: patience.signal }).catch(() => undefined);
-  await Promise.race([promise.catch(() => undefined), late]);
-  patience.abort();
-}
-
-function inodesFor(diskBytes: number): number {
-  return Math.max(1024, Math.floor(diskBytes / 4096));
-}
-
-function takeIds(
-  services: Services,
-  spec: SandboxSpec,
-): { range: Disposable | undefined; maps: Pick<LaunchParts, 'uidMap' | 'gidMap'> } {
-  if (spec.ids.kind === 'host') return { range: undefined, maps: { uidMap: HOST_IDS, gidMap: HOST_IDS } };
-  if (spec.ids.kind === 'map') return { range: undefined, maps: { uidMap: spec.ids.uids, gidMap: spec.ids.gids } };
-  const range = services.ids.take();
-  return { range, maps: { uidMap: range.map, gidMap: range.map } };
 }

@@ -7,7 +7,13 @@ import type { SeccompProfile } from '../security/seccomp/profile.js';
 
 /** A mount that the user asked for. */
 export type MountSpec =
-  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean; readonly isFile: boolean }
+  | {
+      readonly kind: 'bind';
+      readonly source: string;
+      readonly target: string;
+      readonly readonly: boolean;
+      readonly isFile: boolean;
+    }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes: number; readonly mode: number };
 
 /** A user inside: by number, or by a name that is looked up in the sandbox's own `/etc/passwd`. */

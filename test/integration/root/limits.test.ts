@@ -18,9 +18,12 @@ describe('memory', () => {
   });
 
   test('the writable layer and /dev/shm count', async () => {
-    const result = await Sandbox.run(sh('dd if=/dev/zero of=/dev/shm/x bs=1M count=60 2>/dev/null; dd if=/dev/zero of=/tmp/x bs=1M count=60'), {
-      limits: { memory: '64MiB', disk: '512MiB' },
-    });
+    const result = await Sandbox.run(
+      sh('dd if=/dev/zero of=/dev/shm/x bs=1M count=60 2>/dev/null; dd if=/dev/zero of=/tmp/x bs=1M count=60'),
+      {
+        limits: { memory: '64MiB', disk: '512MiB' },
+      },
+    );
     expect(result.reason).toBe('oom');
   });
 
@@ -36,7 +39,10 @@ describe('memory', () => {
 
 describe('pids', () => {
   test('a fork bomb is stopped with reason pids', async () => {
-    const result = await Sandbox.run(sh('b() { b | b & }; b; sleep 1; exit 1'), { limits: { pids: 32 }, timeout: '30s' });
+    const result = await Sandbox.run(sh('b() { b | b & }; b; sleep 1; exit 1'), {
+      limits: { pids: 32 },
+      timeout: '30s',
+    });
     expect(result.reason).toBe('pids');
     expect(result.usage.pidsLimitHits).toBeGreaterThan(0);
     expect(result.usage.pidsPeak).toBeLessThanOrEqual(32);
@@ -69,7 +75,9 @@ describe('processor', () => {
   });
 
   test('cpuset', async () => {
-    const { stdout } = await Sandbox.run(['grep', 'Cpus_allowed_list', '/proc/self/status'], { limits: { cpuset: '0' } });
+    const { stdout } = await Sandbox.run(['grep', 'Cpus_allowed_list', '/proc/self/status'], {
+      limits: { cpuset: '0' },
+    });
     expect(stdout).toBe('Cpus_allowed_list:\t0\n');
   });
 });
@@ -84,8 +92,12 @@ describe('wall clock', () => {
   });
 
   test('a program that ignores every signal it can', async () => {
-    const program = 'import signal,time\nfor s in range(1,64):\n  try: signal.signal(s, signal.SIG_IGN)\n  except Exception: pass\ntime.sleep(600)';
-    expect(await Sandbox.run(python(program), { timeout: '1s' })).toMatchObject({ reason: 'timeout', signal: 'SIGKILL' });
+    const program =
+      'import signal,time\nfor s in range(1,64):\n  try: signal.signal(s, signal.SIG_IGN)\n  except Exception: pass\ntime.sleep(600)';
+    expect(await Sandbox.run(python(program), { timeout: '1s' })).toMatchObject({
+      reason: 'timeout',
+      signal: 'SIGKILL',
+    });
   });
 });
 

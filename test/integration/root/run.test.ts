@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { CloisterError, Host, Sandbox } from '../../../lib/index.js';
 
@@ -20,7 +21,14 @@ async function rejection(promise: PromiseLike<unknown>): Promise<CloisterError> 
 describe('how it ended', () => {
   test.each([0, 1, 2, 42, 126, 127, 128, 137, 255])('exit code %i', async (code) => {
     const result = await Sandbox.run(sh(`exit ${code}`));
-    expect(result).toMatchObject({ exitCode: code, signal: undefined, reason: 'exit', stdout: '', stderr: '', truncated: false });
+    expect(result).toMatchObject({
+      exitCode: code,
+      signal: undefined,
+      reason: 'exit',
+      stdout: '',
+      stderr: '',
+      truncated: false,
+    });
   });
 
   test.each(['SIGTERM', 'SIGKILL', 'SIGSEGV', 'SIGABRT', 'SIGUSR1', 'SIGPIPE'])('signal %s', async (signal) => {
@@ -134,6 +142,27 @@ describe('output', () => {
     expect((await process).exitCode).toBe(0);
   });
 
+  test('a reader that is slower than the program loses nothing', async () => {
+    await using box = await Sandbox.create();
+    const bytes = randomBytes(2 * 2 ** 20);
+    const process = box.exec(['cat'], { stdin: bytes, encoding: 'buffer' });
+    const seen: Buffer[] = [];
+    for await (const { data } of process) {
+      seen.push(data);
+      if (seen.length < 20) await sleep(5);
+    }
+    expect(Buffer.concat(seen).equals(bytes)).toBe(true);
+    expect(Buffer.from((await process).stdout).equals(bytes)).toBe(true);
+  });
+
+  test('the iterable of a command that cannot start throws its error', async () => {
+    await using box = await Sandbox.create();
+    const reading = (async () => {
+      for await (const { data } of box.exec(['no-such-program'])) expect.unreachable(data.toString());
+    })();
+    expect((await rejection(reading)).code).toBe('ERR_COMMAND_NOT_FOUND');
+  });
+
   test('capture: false leaves nothing to read', async () => {
     await using box = await Sandbox.create();
     const process = box.exec(sh('echo one; echo two >&2; [ -c /dev/fd/1 ]'), { capture: false });
@@ -148,7 +177,10 @@ describe('stdin', () => {
   });
 
   test('nothing: end of file at once', async () => {
-    expect(await Sandbox.run(sh('cat; readlink /proc/self/fd/0'))).toMatchObject({ exitCode: 0, stdout: '/dev/null\n' });
+    expect(await Sandbox.run(sh('cat; readlink /proc/self/fd/0'))).toMatchObject({
+      exitCode: 0,
+      stdout: '/dev/null\n',
+    });
   });
 
   test('a stream', async () => {
@@ -173,7 +205,10 @@ describe('stdin', () => {
   });
 
   test('a program that does not read much input ends as it likes', async () => {
-    expect(await Sandbox.run(['head', '-c', '3'], { stdin: Buffer.alloc(4 * 2 ** 20, 'x') })).toMatchObject({ exitCode: 0, stdout: 'xxx' });
+    expect(await Sandbox.run(['head', '-c', '3'], { stdin: Buffer.alloc(4 * 2 ** 20, 'x') })).toMatchObject({
+      exitCode: 0,
+      stdout: 'xxx',
+    });
   });
 });
 
@@ -182,7 +217,13 @@ describe('what a command runs with', () => {
     process.env['CLOISTER_SECRET'] = 'secret';
     const { stdout } = await Sandbox.run(['env']);
     delete process.env['CLOISTER_SECRET'];
-    expect(stdout.trim().split('\n').map((line) => line.split('=')[0]).sort()).toEqual(['HOME', 'PATH']);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split('=')[0])
+        .sort(),
+    ).toEqual(['HOME', 'PATH']);
   });
 
   test('environment of sandbox and command', async () => {
@@ -202,7 +243,9 @@ describe('what a command runs with', () => {
     ['root', '0 0 0'],
     [{ uid: 5, gid: 6, groups: [7, 8] }, '5 6 6 7 8'],
   ])('user %j', async (user, expected) => {
-    expect((await Sandbox.run(sh('echo $(id -u) $(id -G | sed "s/^/$(id -g) /")'), { user })).stdout.trim()).toBe(expected);
+    expect((await Sandbox.run(sh('echo $(id -u) $(id -G | sed "s/^/$(id -g) /")'), { user })).stdout.trim()).toBe(
+      expected,
+    );
   });
 
   test('rlimits', async () => {
@@ -213,7 +256,11 @@ describe('what a command runs with', () => {
   });
 
   test('only descriptors 0, 1 and 2', async () => {
-    const { stdout } = await Sandbox.run(['python3', '-c', 'import os; print(sorted(map(int, os.listdir("/proc/self/fd")))[:-1])']);
+    const { stdout } = await Sandbox.run([
+      'python3',
+      '-c',
+      'import os; print(sorted(map(int, os.listdir("/proc/self/fd")))[:-1])',
+    ]);
     expect(stdout).toBe('[0, 1, 2]\n');
   });
 

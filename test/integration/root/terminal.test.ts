@@ -28,16 +28,21 @@ class Screen {
 }
 
 test('the program has a controlling terminal of the size that was asked for', async () => {
-  const result = await Sandbox.run(['sh', '-c', 'tty; stty size; test -t 0 -a -t 1 -a -t 2 && echo tty > /dev/tty; echo $TERM'], {
-    tty: { columns: 101, rows: 33 },
-  });
+  const result = await Sandbox.run(
+    ['sh', '-c', 'tty; stty size; test -t 0 -a -t 1 -a -t 2 && echo tty > /dev/tty; echo $TERM'],
+    {
+      tty: { columns: 101, rows: 33 },
+    },
+  );
   expect(result).toMatchObject({ exitCode: 0, stderr: '' });
   expect(result.stdout).toMatch(/^\/dev\/pts\/\d+\r\n33 101\r\ntty\r\n\S+\r\n$/);
 });
 
 test('resize arrives as SIGWINCH', async () => {
   await using box = await Sandbox.create();
-  const process = box.exec(['sh', '-c', 'trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done'], { tty: true });
+  const process = box.exec(['sh', '-c', 'trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done'], {
+    tty: true,
+  });
   const screen = new Screen(process);
   await screen.see('ready');
   process.resize({ columns: 132, rows: 43 });
@@ -66,7 +71,7 @@ test('job control', async () => {
   await screen.see('$ ');
   screen.type('sleep 600\n');
   await screen.see('sleep 600\r\n');
-  const isRunning = async (): Promise<boolean> => (await box.processes()).some(({ command }) => command[0] === 'sleep');
+  const isRunning = async (): Promise<boolean> => (await box.processes()).some(({ name }) => name === 'sleep');
   while (!(await isRunning()));
   screen.type('\x1a');
   await screen.see('Stopped');
