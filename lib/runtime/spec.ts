@@ -3,7 +3,7 @@ import type { DeviceNode, IdMapEntry } from '../native/plan.js';
 import type { RootImage } from '../rootfs/rootfs.js';
 import type { Capability } from '../security/capabilities.js';
 import type { RlimitName, RlimitValue } from '../security/rlimits.js';
-import type { SeccompProfile } from '../security/seccomp/profile.js';
+import type { SeccompPolicy } from '../security/seccomp/policy.js';
 
 /** A mount that the user asked for. */
 export type MountSpec =
@@ -64,7 +64,7 @@ export interface SandboxSpec {
   readonly ids: SandboxIds;
   readonly capabilities: ReadonlySet<Capability>;
   readonly noNewPrivileges: boolean;
-  readonly seccomp: 'default' | 'unconfined' | SeccompProfile;
+  readonly seccomp: 'default' | 'unconfined' | SeccompPolicy;
   readonly maskKernelPaths: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly command: CommandDefaults;
