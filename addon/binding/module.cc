@@ -48,9 +48,7 @@ Napi::Value Send(const Napi::CallbackInfo& info) {
   return Throw(info.Env(), sent.error());
 }
 
-Napi::Value ReceiveFd(const Napi::CallbackInfo& info) {
-  return Convert(info.Env(), cloister::ReceiveFd(Int(info, 0)));
-}
+Napi::Value ReceiveFd(const Napi::CallbackInfo& info) { return Convert(info.Env(), cloister::ReceiveFd(Int(info, 0))); }
 
 Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
   return Convert(info.Env(), cloister::ResizeTerminal(Int(info, 0), Uint(info, 1), Uint(info, 2)));

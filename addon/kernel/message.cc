@@ -53,7 +53,8 @@ void TakeFds(msghdr& header, Message& message) {
 
 }  // namespace
 
-Status SendMessage(int socket, MessageType type, const uint8_t* body, uint32_t size, const int* fds, uint32_t fd_count) {
+Status SendMessage(int socket, MessageType type, const uint8_t* body, uint32_t size, const int* fds,
+                   uint32_t fd_count) {
   Header head = {static_cast<uint32_t>(type), size, size > kInlineBytes ? 1U : 0U};
   if (fd_count + head.in_memfd > kMaxFds) return Error("sendmsg(2)", ETOOMANYREFS, "descriptors");
   UniqueFd memfd;

@@ -15,11 +15,11 @@ inline constexpr uint32_t kMaxFds = 253;
 inline constexpr uint32_t kInlineBytes = 128 * 1024;
 
 enum class MessageType : uint32_t {
-  kLaunch = 1,   // application → launcher: LaunchPlan; descriptors as the plan's indices name them
-  kKill = 2,     // application → launcher: u32 sandbox; SIGKILL to its init
-  kExec = 3,     // application → init: CommandPlan
-  kSignal = 4,   // application → init: u32 command, i32 signal
-  kAdopt = 5,    // application → launcher: descriptors of cgroup directories to empty when the application is gone
+  kLaunch = 1,  // application → launcher: LaunchPlan; descriptors as the plan's indices name them
+  kKill = 2,    // application → launcher: u32 sandbox; SIGKILL to its init
+  kExec = 3,    // application → init: CommandPlan
+  kSignal = 4,  // application → init: u32 command, i32 signal
+  kAdopt = 5,   // application → launcher: descriptors of cgroup directories to empty when the application is gone
 };
 
 struct Message {

@@ -41,7 +41,7 @@ struct Source {
   Kind kind;
   uint64_t attributes;  // MOUNT_ATTR_*, applied to the finished mount
   IdMapping id_mapping;
-  bool recursive;       // attributes and mapping apply to the mounts below it, too
+  bool recursive;  // attributes and mapping apply to the mounts below it, too
 
   uint32_t fd;  // kHost: index of a descriptor from open_tree(2) in the message
 
@@ -139,11 +139,11 @@ struct LaunchPlan {
   bool readonly_root;
   bool loopback;
   bool lock_mounts;  // what host mounts forbid must hold against CAP_SYS_ADMIN inside, too
-  Bytes seccomp;  // sock_filter[]; empty: unconfined
+  Bytes seccomp;     // sock_filter[]; empty: unconfined
   uint32_t seccomp_flags;
-  uint32_t cgroup;   // index of the v2 directory into which init is cloned; kNoFd: none
+  uint32_t cgroup;               // index of the v2 directory into which init is cloned; kNoFd: none
   Array<uint32_t> cgroup_files;  // as in CommandPlan; commands inherit what init joined
-  uint32_t control;  // index of the sandbox's control socket in the message
+  uint32_t control;              // index of the sandbox's control socket in the message
   bool has_command;
   CommandPlan command;
 };

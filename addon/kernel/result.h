@@ -44,10 +44,10 @@ class [[nodiscard]] Result {
 using Status = Result<Done>;
 
 // Returns from the calling function when `expression` failed.
-#define CLOISTER_TRY(expression)                      \
-  do {                                                \
-    auto try_result = (expression);                   \
-    if (!try_result.ok()) return try_result.error();  \
+#define CLOISTER_TRY(expression)                     \
+  do {                                               \
+    auto try_result = (expression);                  \
+    if (!try_result.ok()) return try_result.error(); \
   } while (0)
 
 // Declares `name` with the value of `expression`, or returns its error from the calling function.

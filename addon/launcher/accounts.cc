@@ -69,7 +69,8 @@ Status ReadWhole(const char* path, Text& text) {
   struct stat about;
   if (fstat(fd.get(), &about) != 0) return LastError("stat(2)", path);
   if (!S_ISREG(about.st_mode)) return Error("stat(2)", EINVAL, path);
-  const size_t capacity = static_cast<size_t>(about.st_size) < kMaxFileBytes ? static_cast<size_t>(about.st_size) : kMaxFileBytes;
+  const size_t capacity =
+      static_cast<size_t>(about.st_size) < kMaxFileBytes ? static_cast<size_t>(about.st_size) : kMaxFileBytes;
   text.data = static_cast<char*>(malloc(capacity + 1));
   if (text.data == nullptr) return Error("malloc(3)", ENOMEM, path);
   while (text.size < capacity) {

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "program.h"
 #include "../kernel/terminal.h"
+#include "program.h"
 
 namespace cloister {
 namespace {
@@ -18,7 +18,9 @@ uint64_t NowNs() {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000U + static_cast<uint64_t>(now.tv_nsec);
 }
 
-uint64_t Micros(const timeval& t) { return static_cast<uint64_t>(t.tv_sec) * 1000000U + static_cast<uint64_t>(t.tv_usec); }
+uint64_t Micros(const timeval& t) {
+  return static_cast<uint64_t>(t.tv_sec) * 1000000U + static_cast<uint64_t>(t.tv_usec);
+}
 
 }  // namespace
 

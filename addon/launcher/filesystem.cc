@@ -30,7 +30,8 @@ Status Create(int root, const Step& step) {
     snprintf(prefix, end + 1, "%s", step.path);
     UniqueFd found(sys::OpenAt2(root, prefix, O_PATH, 0, Resolve(step)));
     if (!found.valid() && errno == ENOENT) {
-      const int made = last && step.file ? mknodat(parent.get(), name, S_IFREG | 0644, 0) : mkdirat(parent.get(), name, 0755);
+      const int made =
+          last && step.file ? mknodat(parent.get(), name, S_IFREG | 0644, 0) : mkdirat(parent.get(), name, 0755);
       if (made != 0 && errno != EEXIST) return LastError("mkdir(2)", step.path);
       found.reset(sys::OpenAt2(root, prefix, O_PATH, 0, Resolve(step)));
     }

@@ -107,7 +107,8 @@ Result<UniqueFd> NewFilesystem(const char* type, const Array<KeyValue>& options,
       return LastError("fsconfig(2)", option.key);
     }
   }
-  if (sys::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return LastError("fsconfig(2)", type);
+  if (sys::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return LastError("fsconfig(2)", type);
   UniqueFd mount(sys::FsMount(context.get(), static_cast<unsigned>(attributes)));
   if (!mount.valid()) return LastError("fsmount(2)", type);
   return Result<UniqueFd>(static_cast<UniqueFd&&>(mount));

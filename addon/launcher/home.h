@@ -14,7 +14,8 @@ inline constexpr const char* kDev = "/dev";      // the usual device nodes, read
 inline constexpr const char* kEmpty = "/empty";  // what hides a directory
 inline constexpr const char* kRoot = "/root";    // where a sandbox assembles its root
 inline constexpr const char* kWork = "/work";    // where layers stand while an overlay is made of their paths
-inline constexpr const char* kLock = "/lock";    // where mounts stand while a sandbox's namespace is copied, see LockMounts
+inline constexpr const char* kLock =
+    "/lock";  // where mounts stand while a sandbox's namespace is copied, see LockMounts
 inline constexpr uint32_t kLockSlots = 160;
 }  // namespace home
 

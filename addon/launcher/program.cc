@@ -149,7 +149,8 @@ Status Execute(const CommandPlan& plan) {
     if (length > 0 && n > 0 && static_cast<size_t>(n) < sizeof candidate) {
       execve(candidate, argv, env);
       // A script whose interpreter is missing also says ENOENT, execve(2): the file itself is there, then.
-      if (errno == ENOENT && faccessat(AT_FDCWD, candidate, F_OK, 0) == 0) return Error("execve(2)", ENOEXEC, candidate);
+      if (errno == ENOENT && faccessat(AT_FDCWD, candidate, F_OK, 0) == 0)
+        return Error("execve(2)", ENOEXEC, candidate);
       if (errno != ENOENT && errno != ENOTDIR) found = errno;
     }
     path += length + (path[length] == ':' ? 1 : 0);
@@ -214,7 +215,8 @@ int RunChild(void* argument) {
   if (chdir(plan.cwd) != 0) step(Stage::kCwd, LastError("chdir(2)", plan.cwd));
   step(Stage::kPrivileges, SetCapabilities(plan.capabilities));
   if (!early_filter) {
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) step(Stage::kPrivileges, LastError("prctl(2)", "PR_SET_NO_NEW_PRIVS"));
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+      step(Stage::kPrivileges, LastError("prctl(2)", "PR_SET_NO_NEW_PRIVS"));
     step(Stage::kSeccomp, InstallSeccomp(context.sandbox));
   }
   ResetSignals();

@@ -30,8 +30,8 @@ DevTemplate dev_template;
 size_t KeyOf(const Array<DeviceNode>& nodes, uint8_t* key, size_t capacity) {
   size_t at = 0;
   for (const DeviceNode& node : nodes) {
-    const int n = snprintf(reinterpret_cast<char*>(key) + at, capacity - at, "%s %c %u %u %o %s\n", node.path, node.kind,
-                           node.major, node.minor, node.mode, node.link);
+    const int n = snprintf(reinterpret_cast<char*>(key) + at, capacity - at, "%s %c %u %u %o %s\n", node.path,
+                           node.kind, node.major, node.minor, node.mode, node.link);
     if (n < 0 || at + static_cast<size_t>(n) >= capacity) return 0;
     at += static_cast<size_t>(n);
   }
@@ -170,8 +170,8 @@ Status SourceBuilder::NewOverlay(const Source& source, SourceSet& set, UniqueFd&
     const UniqueFd context(sys::FsOpen("overlay"));
     if (!context.valid()) return LastError("fsopen(2)", "overlay");
     const bool by_descriptor = layers_by_descriptor;
-    const Status layers = by_descriptor ? OverlayByDescriptor(source, set, context.get())
-                                        : OverlayByPath(source, set, context.get());
+    const Status layers =
+        by_descriptor ? OverlayByDescriptor(source, set, context.get()) : OverlayByPath(source, set, context.get());
     if (!layers.ok()) {
       // Only the first overlay of all may find out that this kernel does not know the way.
       if (by_descriptor && !layers_by_descriptor) continue;

@@ -110,7 +110,11 @@ export function checkTexts(option: string, value: unknown): Readonly<Record<stri
   if (value === undefined) return {};
   if (!isPlainObject(value)) throw invalidOption(option, 'an object of texts', value);
   return Object.fromEntries(
-    Object.entries(value).map(([key, text]) => [key, checkText(`${option}.${key}`, String(text as string), '')]),
+    Object.entries(value).map(([key, each]) => {
+      const text = typeof each === 'number' ? String(each) : each;
+      if (text === undefined) throw invalidOption(`${option}.${key}`, 'a text or a number', each);
+      return [key, checkText(`${option}.${key}`, text, '')];
+    }),
   );
 }
 

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { invalidOption } from '../errors.js';
 import type { Command } from '../runtime/command.js';
 import type { CommandResult } from '../runtime/result.js';
+import { deferred } from '../shared/deferred.js';
 import { signalNumber } from '../shared/signals.js';
 import { AsyncQueue } from './async-queue.js';
 
@@ -36,8 +37,9 @@ export class SandboxProcess<Output extends string | Uint8Array = string>
       this.#command = begin();
       this.#result = this.#command.result as Promise<CommandResult<Output>>;
     } catch (error) {
-      this.#result = Promise.reject(error);
-      this.#result.catch(() => undefined);
+      const never = deferred<CommandResult<Output>>();
+      never.reject(error);
+      this.#result = never.promise;
     }
   }
 

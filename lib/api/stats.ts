@@ -46,17 +46,13 @@ function toStats(
 
 /** The first sample has no processor percentage to tell: it is about the time since the one before. */
 export async function* sampleStats(options: SampleOptions): AsyncGenerator<SandboxStats, void> {
-  let isOver = false;
   const stop = new AbortController();
-  void options.ended.then(() => {
-    isOver = true;
-    stop.abort();
-  });
+  void options.ended.then(() => stop.abort());
   const onAbort = (): void => stop.abort();
   options.signal?.addEventListener('abort', onAbort, { once: true });
   let before: Sample | undefined;
   try {
-    while (!isOver && options.signal?.aborted !== true) {
+    while (!stop.signal.aborted && options.signal?.aborted !== true) {
       const now: Sample = { usage: options.cgroup.usage(), atMs: performance.now() };
       yield toStats(now, before, options.limits(), options.cgroup.pressure());
       before = now;

@@ -1,7 +1,6 @@
 import { posix } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { checkLimits, resolveIoDevice, unmetLimitsError } from './check.js';
-import type { GroupContext } from './context.js';
 import { freezeGroup, thawGroup } from './freeze.js';
 import type { GroupState } from './group-state.js';
 import { killGroup } from './kill.js';

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import type { Kernel } from '../native/kernel.js';

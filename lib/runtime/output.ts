@@ -110,7 +110,7 @@ export class OutputReader {
   #drain(): void {
     this.#socket?.pause();
     // What the socket has read and kept because the stream is full; read() hands it to the 'data' listener.
-    while (this.#socket?.read() != null);
+    while ((this.#socket?.read() ?? null) !== null);
     try {
       for (;;) {
         const buffer = Buffer.allocUnsafe(CHUNK);

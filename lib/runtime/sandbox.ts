@@ -148,13 +148,14 @@ export class RunningSandbox implements CommandHost {
 
   async endCommand(command: Command): Promise<void> {
     // A start can be held up: by a signal from another command of the same sandbox, or by a busy machine.
+    const hasEnded = (): boolean => command.isOver || this.#isGone;
     await within(START_PATIENCE_MS, command.started);
-    if (command.isOver) return;
+    if (hasEnded()) return;
     // Init kills the rest of a one-shot sandbox itself and reports what it cost.
     if (this.#isOneShot) await this.#init?.signal(command.id, constants.signals.SIGKILL);
     else await command.cgroup.kill();
     await within(INIT_PATIENCE_MS, command.result);
-    if (!command.isOver && !this.#isGone) await this.#init?.kill();
+    if (!hasEnded()) await this.#init?.kill();
   }
 
   takeTerminal(): number {

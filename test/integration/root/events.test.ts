@@ -75,11 +75,11 @@ test('the host tells about all of them', async () => {
     }
   })();
   const boxes = await Promise.all([Sandbox.create(), Sandbox.create()]);
-  await boxes[0]?.exec(['true']);
+  await boxes[0].exec(['true']);
   await Promise.all(boxes.map((box) => box.remove()));
   await reading;
   expect(events.filter(({ type }) => type === 'started')).toHaveLength(2);
-  expect(events.filter(({ type, sandbox }) => type === 'exec-exit' && sandbox === boxes[0]?.id)).toHaveLength(1);
+  expect(events.filter(({ type, sandbox }) => type === 'exec-exit' && sandbox === boxes[0].id)).toHaveLength(1);
 });
 
 test('statistics', async () => {

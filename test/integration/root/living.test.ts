@@ -92,7 +92,7 @@ describe('update', () => {
 
   test('nothing changes when one of them is wrong', async () => {
     await using box = await Sandbox.create({ limits: { pids: 64 } });
-    await expect(box.update({ pids: 4, memory: 'lots' as never })).rejects.toMatchObject({ subject: 'limits.memory' });
+    await expect(box.update({ pids: 4, memory: 'lots' })).rejects.toMatchObject({ subject: 'limits.memory' });
     await expect(box.update({ pids: 4, cpuset: '4000' })).rejects.toMatchObject({ code: 'ERR_LIMIT_UNSUPPORTED' });
     expect((await box.exec(sh('for i in 1 2 3 4 5 6; do sleep 0.1 & done; wait'))).reason).toBe('exit');
   });
@@ -103,7 +103,7 @@ test('stop asks first', async () => {
   const polite = box.exec(sh('trap "echo bye; exit 4" TERM; echo ready; while :; do sleep 0.05; done'));
   const stubborn = box.exec(sh('trap "" TERM; echo ready; while :; do sleep 0.05; done'));
   const ready = async (p: typeof polite): Promise<void> =>
-    void (await new Promise((resolve) => p.stdout?.once('data', resolve)));
+    await new Promise((resolve) => p.stdout?.once('data', resolve));
   await Promise.all([ready(polite), ready(stubborn)]);
   polite.stdout?.resume();
   stubborn.stdout?.resume();
@@ -149,7 +149,7 @@ test('processes() lists what runs inside, by its pids there and on the host', as
   const pid = await command.started;
   const [info, ...others] = await box.processes();
   expect(others).toEqual([]);
-  expect(info).toMatchObject({ pid, parentPid: 1, name: 'sleep', state: 'S', threads: 1 });
+  expect(info).toMatchObject({ pid, parentPid: 1, name: 'sleep', threads: 1 });
   expect(readFileSync(`/proc/${info?.hostPid ?? 0}/cmdline`, 'utf8')).toBe('sleep\x00600\x00');
   command.kill('SIGKILL');
   await command;
@@ -169,7 +169,7 @@ test('keepDescendants leaves a server running', async () => {
   await using box = await Sandbox.create();
   const result = await box.exec(sh('setsid sleep 500 >/dev/null 2>&1 & echo started'), { keepDescendants: true });
   expect(result).toMatchObject({ exitCode: 0, stdout: 'started\n' });
-  expect((await box.processes()).map(({ name }) => name)).toEqual(['sleep']);
+  await expect.poll(async () => (await box.processes()).map(({ name }) => name)).toEqual(['sleep']);
 });
 
 test('an abort signal removes the sandbox', async () => {

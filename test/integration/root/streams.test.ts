@@ -1,0 +1,129 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Host, Sandbox } from '../../../lib/index.js';
+import { rejection } from '../../support/rejection.js';
+
+afterAll(() => Host.default.close());
+
+const sh = (line: string): string[] => ['sh', '-c', line];
+
+describe('output', () => {
+  test('streams are kept apart', async () => {
+    const result = await Sandbox.run(sh('echo out; echo err >&2'));
+    expect(result).toMatchObject({ stdout: 'out\n', stderr: 'err\n' });
+  });
+
+  test('every byte arrives', async () => {
+    const bytes = randomBytes(3 * 2 ** 20 + 17);
+    const result = await Sandbox.run(['cat'], { stdin: bytes, encoding: 'buffer' });
+    expect(result.exitCode).toBe(0);
+    const hash = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
+    expect(result.stdout.length).toBe(bytes.length);
+    expect(hash(result.stdout)).toBe(hash(bytes));
+  });
+
+  test('text that is cut inside a character by the pipe is whole', async () => {
+    const text = 'häß€𝄞'.repeat(40_000);
+    expect((await Sandbox.run(['cat'], { stdin: Buffer.from(text) })).stdout).toBe(text);
+  });
+
+  test('the cap ends the command while it runs', async () => {
+    const result = await Sandbox.run(['yes'], { maxOutput: '64KiB', timeout: '60s' });
+    expect(result).toMatchObject({ reason: 'output', truncated: true });
+    expect(result.stdout.length).toBe(65_536);
+    expect(result.stdout.startsWith('y\ny\n')).toBe(true);
+  });
+
+  test('the cap counts both streams; exactly that much is fine', async () => {
+    const exact = await Sandbox.run(sh('printf 12345; printf 67890 >&2'), { maxOutput: 10 });
+    expect(exact).toMatchObject({ exitCode: 0, reason: 'exit', truncated: false, stdout: '12345', stderr: '67890' });
+    const more = await Sandbox.run(sh('printf 12345; printf 678901 >&2; sleep 30'), { maxOutput: 10 });
+    expect(more).toMatchObject({ reason: 'output', truncated: true });
+    expect(more.stdout.length + more.stderr.length).toBe(10);
+  });
+
+  test('a process that was left behind does not hold the result back', async () => {
+    const result = await Sandbox.run(sh('echo done; setsid sleep 600 & exit 7'));
+    expect(result).toMatchObject({ exitCode: 7, stdout: 'done\n' });
+  });
+
+  test('as streams and as one iterable', async () => {
+    await using box = await Sandbox.create();
+    const process = box.exec(sh('echo one; echo two >&2; echo three'));
+    const seen = { stdout: '', stderr: '' };
+    for await (const { stream, data } of process) seen[stream] += data.toString();
+    expect(seen).toEqual({ stdout: 'one\nthree\n', stderr: 'two\n' });
+    expect((await process).exitCode).toBe(0);
+  });
+
+  test('a reader that is slower than the program loses nothing', async () => {
+    await using box = await Sandbox.create();
+    const bytes = randomBytes(2 * 2 ** 20);
+    const process = box.exec(['cat'], { stdin: bytes, encoding: 'buffer' });
+    const seen: Buffer[] = [];
+    for await (const { data } of process) {
+      seen.push(data);
+      if (seen.length < 20) await sleep(5);
+    }
+    expect(Buffer.concat(seen).equals(bytes)).toBe(true);
+    expect(Buffer.from((await process).stdout).equals(bytes)).toBe(true);
+  });
+
+  test('the iterable of a command that cannot start throws its error', async () => {
+    await using box = await Sandbox.create();
+    const reading = (async () => {
+      for await (const { data } of box.exec(['no-such-program'])) expect.unreachable(data.toString());
+    })();
+    expect((await rejection(reading)).code).toBe('ERR_COMMAND_NOT_FOUND');
+  });
+
+  test('capture: false leaves nothing to read', async () => {
+    await using box = await Sandbox.create();
+    const process = box.exec(sh('echo one; echo two >&2; [ -c /dev/fd/1 ]'), { capture: false });
+    expect(process.stdout).toBeUndefined();
+    expect(await process).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
+  });
+});
+
+describe('stdin', () => {
+  test('a text', async () => {
+    expect((await Sandbox.run(['cat'], { stdin: 'hello' })).stdout).toBe('hello');
+  });
+
+  test('nothing: end of file at once', async () => {
+    expect(await Sandbox.run(sh('cat; readlink /proc/self/fd/0'))).toMatchObject({
+      exitCode: 0,
+      stdout: '/dev/null\n',
+    });
+  });
+
+  test('a stream', async () => {
+    const stdin = Readable.from(['a', 'b', 'c'].map((text) => Buffer.from(text)));
+    expect((await Sandbox.run(['cat'], { stdin })).stdout).toBe('abc');
+  });
+
+  test('a stream that fails ends the input and does not hang', async () => {
+    const stdin = new Readable({ read: () => undefined });
+    stdin.push('x');
+    setTimeout(() => stdin.destroy(new Error('source broke')), 50);
+    const result = await Sandbox.run(['cat'], { stdin, timeout: '30s' });
+    expect(result.stdout).toBe('x');
+  });
+
+  test('a pipe', async () => {
+    await using box = await Sandbox.create();
+    const process = box.exec(sh('read x; echo got $x; cat'), { stdin: 'pipe' });
+    process.stdin?.write('hi\n');
+    process.stdin?.end('rest');
+    expect((await process).stdout).toBe('got hi\nrest');
+  });
+
+  test('a program that does not read much input ends as it likes', async () => {
+    expect(await Sandbox.run(['head', '-c', '3'], { stdin: Buffer.alloc(4 * 2 ** 20, 'x') })).toMatchObject({
+      exitCode: 0,
+      stdout: 'xxx',
+    });
+  });
+});
