@@ -3,6 +3,7 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "../kernel/syscalls.h"
@@ -11,8 +12,22 @@
 namespace cloister {
 namespace {
 
-uint64_t Resolve(const Step& step) {
-  return RESOLVE_NO_MAGICLINKS | (step.strict ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS : RESOLVE_IN_ROOT);
+constexpr int kResolveAttempts = 100;
+const dev_t kNullDevice = makedev(1, 3);  // Documentation/admin-guide/devices.txt
+
+// A link of the image leads where nothing can be mounted; lib/runtime/refusal.ts makes an error about the image of it.
+constexpr const char* kMisplaced = "mount target";
+
+// Below `root`. A directory that is moved meanwhile, which two sandboxes with a shared mount may do to each other, makes the kernel
+// ask for another try, openat2(2) EAGAIN.
+UniqueFd Resolve(int root, const char* path, const Step& step) {
+  const uint64_t how = RESOLVE_NO_MAGICLINKS | (step.strict ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS : RESOLVE_IN_ROOT);
+  UniqueFd found;
+  for (int attempt = 0; attempt < kResolveAttempts; attempt++) {
+    found.reset(sys::OpenAt2(root, path, O_PATH, 0, how));
+    if (found.valid() || errno != EAGAIN) break;
+  }
+  return found;
 }
 
 // Makes the missing directories of `path` (and a file at its end), each below the one resolved before it.
@@ -28,12 +43,14 @@ Status Create(int root, const Step& step) {
     snprintf(name, length + 1, "%s", at);
     const size_t end = static_cast<size_t>(at - step.path) + length;
     snprintf(prefix, end + 1, "%s", step.path);
-    UniqueFd found(sys::OpenAt2(root, prefix, O_PATH, 0, Resolve(step)));
+    UniqueFd found = Resolve(root, prefix, step);
     if (!found.valid() && errno == ENOENT) {
       const int made =
           last && step.file ? mknodat(parent.get(), name, S_IFREG | 0644, 0) : mkdirat(parent.get(), name, 0755);
       if (made != 0 && errno != EEXIST) return LastError("mkdir(2)", step.path);
-      found.reset(sys::OpenAt2(root, prefix, O_PATH, 0, Resolve(step)));
+      found = Resolve(root, prefix, step);
+      // It is there, and it is not: a link that leads nowhere.
+      if (!found.valid() && errno == ENOENT) return Error(kMisplaced, ENOENT, step.path);
     }
     if (!found.valid()) return LastError("openat2(2)", step.path);
     parent = static_cast<UniqueFd&&>(found);
@@ -64,9 +81,16 @@ Status SetAttributes(int mount, uint64_t attributes, const char* path) {
 
 }  // namespace
 
+Result<UniqueFd> Filesystem::Take(uint32_t index) {
+  if (!plan_.lock_mounts) return Result<UniqueFd>(static_cast<UniqueFd&&>(sources_.mounts[index]));
+  char path[32];
+  LockPath(index, path);
+  return CloneTree(AT_FDCWD, path, plan_.sources[index].recursive);
+}
+
 Status Filesystem::AttachRoot() {
-  const int mount = sources_.mounts[plan_.root].get();
-  if (sys::MoveMount(mount, "", AT_FDCWD, home::kRoot, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+  CLOISTER_ASSIGN(mount, Take(plan_.root));
+  if (sys::MoveMount(mount.get(), "", AT_FDCWD, home::kRoot, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     return LastError("move_mount(2)", "/");
   }
   root_.reset(open(home::kRoot, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -75,13 +99,32 @@ Status Filesystem::AttachRoot() {
 }
 
 Result<UniqueFd> Filesystem::Target(const Step& step, bool create) {
-  UniqueFd target(sys::OpenAt2(root_.get(), step.path, O_PATH, 0, Resolve(step)));
+  UniqueFd target = Resolve(root_.get(), step.path, step);
   if (!target.valid() && errno == ENOENT && create) {
     CLOISTER_TRY(Create(root_.get(), step));
-    target.reset(sys::OpenAt2(root_.get(), step.path, O_PATH, 0, Resolve(step)));
+    target = Resolve(root_.get(), step.path, step);
   }
   if (!target.valid()) return LastError("openat2(2)", step.path);
+  if (!step.strict && IsKernels(target.get())) return Error(kMisplaced, EXDEV, step.path);
   return Result<UniqueFd>(static_cast<UniqueFd&&>(target));
+}
+
+Status Filesystem::GuardKernels(const Step& step) {
+  const UniqueFd mounted = Resolve(root_.get(), step.path, step);
+  struct stat about;
+  if (!mounted.valid() || fstat(mounted.get(), &about) != 0) return LastError("stat(2)", step.path);
+  if (guarded_count_ == kMaxGuarded) return Error("launch plan", E2BIG, step.path);
+  guarded_[guarded_count_++] = about.st_dev;
+  return {};
+}
+
+bool Filesystem::IsKernels(int fd) const {
+  struct stat about;
+  if (fstat(fd, &about) != 0) return true;
+  for (unsigned i = 0; i < guarded_count_; i++) {
+    if (guarded_[i] == about.st_dev) return true;
+  }
+  return false;
 }
 
 Status Filesystem::Assemble() {
@@ -95,18 +138,27 @@ Status Filesystem::Assemble() {
 
 Status Filesystem::Attach(const Step& step) {
   CLOISTER_ASSIGN(target, Target(step, true));
-  const Source& source = plan_.sources[step.index];
-  if (source.kind == Source::Kind::kDev && !sources_.mounts[step.index].valid()) {
-    CLOISTER_ASSIGN(dev, CloneTree(AT_FDCWD, home::kDev, false));
-    return MoveOnto(dev.get(), target.get(), step.path);
-  }
-  if (source.kind == Source::Kind::kHost && plan_.lock_mounts) {
-    char path[32];
-    LockPath(step.index, path);
-    CLOISTER_ASSIGN(locked, CloneTree(AT_FDCWD, path, source.recursive));
-    return MoveOnto(locked.get(), target.get(), step.path);
-  }
-  return MoveOnto(sources_.mounts[step.index].get(), target.get(), step.path);
+  CLOISTER_ASSIGN(mount, Take(step.index));
+  CLOISTER_TRY(MoveOnto(mount.get(), target.get(), step.path));
+  return plan_.sources[step.index].kind == Source::Kind::kDev ? TakeCovers(step) : Status();
+}
+
+// From now on they are known by descriptor: whatever comes to lie at these paths is not asked again (CVE-2025-31133).
+Status Filesystem::TakeCovers(const Step& step) {
+  CLOISTER_TRY(GuardKernels(step));
+  const auto open_below = [&](const char* name, uint64_t flags) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", step.path, name);
+    return sys::OpenAt2(root_.get(), path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  };
+  null_.reset(open_below("null", O_RDWR));
+  if (!null_.valid()) return LastError("openat2(2)", "/dev/null");
+  struct stat about;
+  if (fstat(null_.get(), &about) != 0) return LastError("stat(2)", "/dev/null");
+  if (!S_ISCHR(about.st_mode) || about.st_rdev != kNullDevice) return Error("stat(2)", ENODEV, "/dev/null");
+  // The directory itself: a file system that is mounted on it later is another one.
+  empty_.reset(open_below("mqueue", O_PATH | O_DIRECTORY));
+  return empty_.valid() ? Status() : LastError("openat2(2)", "/dev/mqueue");
 }
 
 Status Filesystem::MountFilesystem(const Step& step) {
@@ -115,10 +167,12 @@ Status Filesystem::MountFilesystem(const Step& step) {
   if (strcmp(step.type, "bind-sys") == 0) {
     CLOISTER_ASSIGN(bound, CloneTree(AT_FDCWD, home::kSys, false));
     CLOISTER_TRY(SetAttributes(bound.get(), step.attributes, step.path));
-    return MoveOnto(bound.get(), target.get(), step.path);
+    CLOISTER_TRY(MoveOnto(bound.get(), target.get(), step.path));
+    return GuardKernels(step);
   }
   CLOISTER_ASSIGN(mount, NewFilesystem(step.type, step.options, step.attributes));
   CLOISTER_TRY(MoveOnto(mount.get(), target.get(), step.path));
+  if (step.strict) CLOISTER_TRY(GuardKernels(step));
   if (strcmp(step.type, "devpts") == 0) devpts_ = static_cast<UniqueFd&&>(mount);
   return {};
 }
@@ -145,26 +199,26 @@ Status Filesystem::WriteSysctl(const Step& step) {
 
 Status Filesystem::Protect() {
   for (const Step& step : plan_.steps) {
-    Status status;
-    if (step.kind == Step::Kind::kMask) status = Mask(step);
-    if (step.kind == Step::Kind::kReadonly) status = MakeReadonly(step);
-    const bool missing = !status.ok() && step.optional && status.error().code == ENOENT;
-    if (!status.ok() && !missing) return status;
+    if (step.kind != Step::Kind::kMask && step.kind != Step::Kind::kReadonly) continue;
+    Result<UniqueFd> target = Target(step, false);
+    if (!target.ok()) {
+      // Only what is to be protected may be missing, never what protects it.
+      if (step.optional && target.error().code == ENOENT) continue;
+      return target.error();
+    }
+    CLOISTER_TRY(step.kind == Step::Kind::kMask ? Mask(step, target.value()) : MakeReadonly(step, target.value()));
   }
   return plan_.readonly_root ? SetAttributes(root_.get(), MOUNT_ATTR_RDONLY, "/") : Status();
 }
 
-Status Filesystem::Mask(const Step& step) {
-  CLOISTER_ASSIGN(target, Target(step, false));
+Status Filesystem::Mask(const Step& step, const UniqueFd& target) {
   struct stat about;
   if (fstat(target.get(), &about) != 0) return LastError("stat(2)", step.path);
-  const char* cover = S_ISDIR(about.st_mode) ? home::kEmpty : "/dev/null";
-  CLOISTER_ASSIGN(tree, CloneTree(AT_FDCWD, cover, false));
+  CLOISTER_ASSIGN(tree, CloneTree(S_ISDIR(about.st_mode) ? empty_.get() : null_.get(), "", false));
   return MoveOnto(tree.get(), target.get(), step.path);
 }
 
-Status Filesystem::MakeReadonly(const Step& step) {
-  CLOISTER_ASSIGN(target, Target(step, false));
+Status Filesystem::MakeReadonly(const Step& step, const UniqueFd& target) {
   CLOISTER_ASSIGN(tree, CloneTree(target.get(), "", true));
   CLOISTER_TRY(SetAttributes(tree.get(), MOUNT_ATTR_RDONLY, step.path));
   return MoveOnto(tree.get(), target.get(), step.path);
@@ -175,6 +229,7 @@ Status Filesystem::Enter() {
   if (sys::PivotRoot(".", ".") != 0) return LastError("pivot_root(2)");
   if (sys::Umount(".", sys::kUmountDetach) != 0) return LastError("umount2(2)", "the launcher's root");
   root_.reset();
+  empty_.reset();
   if (chdir("/") != 0) return LastError("chdir(2)", "/");
   return {};
 }

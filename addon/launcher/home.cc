@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "../kernel/syscalls.h"
 
@@ -30,7 +29,7 @@ Status Attach(const UniqueFd& tree, const char* target) {
 }
 
 Status MakeDirectories() {
-  const char* const all[] = {home::kProc, home::kSys, home::kDev, home::kEmpty, home::kRoot, home::kWork, home::kLock};
+  const char* const all[] = {home::kProc, home::kSys, home::kRoot, home::kWork, home::kLock};
   for (const char* path : all) {
     if (mkdir(path, 0755) != 0) return LastError("mkdir(2)", path);
   }
@@ -69,32 +68,6 @@ Status EnterHome() {
   CLOISTER_TRY(Attach(proc, home::kProc));
   CLOISTER_TRY(Attach(sys, home::kSys));
   return LockDown();
-}
-
-Status MakeDeviceNodes(int dir, const Array<DeviceNode>& nodes) {
-  const mode_t previous = umask(0);
-  Status status;
-  for (const DeviceNode& node : nodes) {
-    // Parents first: "dri/card0" needs "dri".
-    for (const char* slash = strchr(node.path, '/'); slash != nullptr; slash = strchr(slash + 1, '/')) {
-      char parent[256];
-      snprintf(parent, sizeof parent, "%.*s", static_cast<int>(slash - node.path), node.path);
-      mkdirat(dir, parent, 0755);
-    }
-    int made;
-    if (node.kind == 'l') {
-      made = node.link[0] == '\0' ? mkdirat(dir, node.path, node.mode) : symlinkat(node.link, dir, node.path);
-    } else {
-      const mode_t type = node.kind == 'b' ? S_IFBLK : S_IFCHR;
-      made = mknodat(dir, node.path, type | node.mode, makedev(node.major, node.minor));
-    }
-    if (made != 0) {
-      status = LastError("mknod(2)", node.path);
-      break;
-    }
-  }
-  umask(previous);
-  return status;
 }
 
 Result<UniqueFd> NewFilesystem(const char* type, const Array<KeyValue>& options, uint64_t attributes) {

@@ -8,12 +8,10 @@
 namespace cloister {
 
 namespace home {
-inline constexpr const char* kProc = "/proc";    // the host's; a visible one is what lets a sandbox mount its own
-inline constexpr const char* kSys = "/sys";      // likewise; also bound where a sandbox shares the host's network
-inline constexpr const char* kDev = "/dev";      // the usual device nodes, read-only, for every sandbox
-inline constexpr const char* kEmpty = "/empty";  // what hides a directory
-inline constexpr const char* kRoot = "/root";    // where a sandbox assembles its root
-inline constexpr const char* kWork = "/work";    // where layers stand while an overlay is made of their paths
+inline constexpr const char* kProc = "/proc";  // the host's; a visible one is what lets a sandbox mount its own
+inline constexpr const char* kSys = "/sys";    // likewise; also bound where a sandbox shares the host's network
+inline constexpr const char* kRoot = "/root";  // where a sandbox assembles its root
+inline constexpr const char* kWork = "/work";  // where layers stand while an overlay is made of their paths
 inline constexpr const char* kLock =
     "/lock";  // where mounts stand while a sandbox's namespace is copied, see LockMounts
 inline constexpr uint32_t kLockSlots = 160;
@@ -21,9 +19,6 @@ inline constexpr uint32_t kLockSlots = 160;
 
 // Moves this process there; the host's file systems are out of reach afterwards.
 Status EnterHome();
-
-// Fills a directory with device nodes and links.
-Status MakeDeviceNodes(int dir, const Array<DeviceNode>& nodes);
 
 // A new file system, not attached anywhere.
 Result<UniqueFd> NewFilesystem(const char* type, const Array<KeyValue>& options, uint64_t attributes);

@@ -89,9 +89,7 @@ void KeepOnly(const InitContext& context) {
 void LeaveSessionKeyring() { syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr); }
 
 // What a command gets that was given no stream: the sandbox's own null device, not the host's.
-Status OpenNull() {
-  const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null.valid()) return LastError("open(2)", "/dev/null");
+Status ConnectNull(const UniqueFd& null) {
   for (int fd = 0; fd < 3; fd++) {
     if (dup2(null.get(), fd) < 0) return LastError("dup2(2)", "/dev/null");
   }
@@ -114,7 +112,7 @@ int SetUp(const InitContext& context) {
   check(Stage::kSysctl, filesystem.WriteSysctls());
   check(Stage::kMount, filesystem.Protect());
   check(Stage::kMount, filesystem.Enter());
-  check(Stage::kMount, OpenNull());
+  check(Stage::kMount, ConnectNull(filesystem.null()));
   for (UniqueFd& mount : context.sources.mounts) mount.reset();
   return filesystem.TakeDevpts();
 }

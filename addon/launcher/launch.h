@@ -5,6 +5,7 @@
 
 #include "../kernel/message.h"
 #include "../kernel/status.h"
+#include "devices.h"
 #include "id_maps.h"
 #include "spare.h"
 
@@ -15,6 +16,7 @@ struct Launcher {
   int status_fd;   // to the application
   int proc_fd;     // procfs of the launcher's own pid namespace
   IdMapCache id_maps;
+  Devices devices;
   Spare spare;
 };
 

@@ -57,10 +57,13 @@ class Loop {
     const int ready = poll(events, count, 0);
     if (ready != 0) return ready;
     launcher_.spare.Prepare(kStatusFd);
+    launcher_.devices.Prepare();
     for (;;) {
-      const int later = poll(events, count, launcher_.spare.ready() ? kSpareIdleMs : -1);
+      const bool has_spares = launcher_.spare.ready() || launcher_.devices.ready();
+      const int later = poll(events, count, has_spares ? kSpareIdleMs : -1);
       if (later != 0) return later;
       launcher_.spare.Drop();
+      launcher_.devices.Drop();
     }
   }
 
@@ -177,7 +180,7 @@ int Main() {
   if (children < 0) Die("signals", LastError("signalfd(2)"));
   const Status entered = EnterHome();
   if (!entered.ok()) Die("private mount namespace", entered.error());
-  Launcher launcher = {kControlFd, kStatusFd, open(home::kProc, O_RDONLY | O_DIRECTORY | O_CLOEXEC), {}, {}};
+  Launcher launcher = {kControlFd, kStatusFd, open(home::kProc, O_RDONLY | O_DIRECTORY | O_CLOEXEC), {}, {}, {}};
   if (launcher.proc_fd < 0) Die("procfs", LastError("open(2)", home::kProc));
   dup2(STDIN_FILENO, STDERR_FILENO);  // the application's own error stream ends here
   return Loop(launcher).Run(children);

@@ -19,25 +19,6 @@ uint32_t OutsideId(const Array<IdMapEntry>& map) {
 // Layers as descriptors exist since Linux 6.13 (Documentation/filesystems/overlayfs.rst); found out once, by trying.
 bool layers_by_descriptor = true;
 
-// The device nodes of the first sandbox serve all that ask for the same.
-struct DevTemplate {
-  bool made = false;
-  size_t size = 0;
-  uint8_t key[4096];
-};
-DevTemplate dev_template;
-
-size_t KeyOf(const Array<DeviceNode>& nodes, uint8_t* key, size_t capacity) {
-  size_t at = 0;
-  for (const DeviceNode& node : nodes) {
-    const int n = snprintf(reinterpret_cast<char*>(key) + at, capacity - at, "%s %c %u %u %o %s\n", node.path,
-                           node.kind, node.major, node.minor, node.mode, node.link);
-    if (n < 0 || at + static_cast<size_t>(n) >= capacity) return 0;
-    at += static_cast<size_t>(n);
-  }
-  return at;
-}
-
 Result<UniqueFd> Subdirectory(int dir, const char* name, const char* part, uint32_t uid, uint32_t gid) {
   char path[256];
   snprintf(path, sizeof path, "%s/%s", name, part);
@@ -52,9 +33,17 @@ Result<UniqueFd> Subdirectory(int dir, const char* name, const char* part, uint3
 
 void LockPath(uint32_t index, char (&path)[32]) { snprintf(path, sizeof path, "%s/%u", home::kLock, index); }
 
+bool IsAttached(const LaunchPlan& plan, uint32_t index) {
+  if (index == plan.root) return true;
+  for (const Step& step : plan.steps) {
+    if (step.kind == Step::Kind::kAttach && step.index == index) return true;
+  }
+  return false;
+}
+
 Status LockMounts(const LaunchPlan& plan, const SourceSet& set) {
   for (uint32_t i = 0; i < plan.sources.size; i++) {
-    if (plan.sources[i].kind != Source::Kind::kHost) continue;
+    if (!IsAttached(plan, i)) continue;
     char path[32];
     LockPath(i, path);
     if (sys::MoveMount(set.mounts[i].get(), "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
@@ -66,17 +55,18 @@ Status LockMounts(const LaunchPlan& plan, const SourceSet& set) {
 
 void UnlockMounts(const LaunchPlan& plan) {
   for (uint32_t i = 0; i < plan.sources.size; i++) {
-    if (plan.sources[i].kind != Source::Kind::kHost) continue;
+    if (!IsAttached(plan, i)) continue;
     char path[32];
     LockPath(i, path);
     sys::Umount(path, sys::kUmountDetach);
   }
 }
 
-SourceBuilder::SourceBuilder(const LaunchPlan& plan, const Message& message, int id_map)
+SourceBuilder::SourceBuilder(const LaunchPlan& plan, const Message& message, int id_map, Devices& devices)
     : plan_(plan),
       message_(message),
       id_map_(id_map),
+      devices_(devices),
       root_uid_(OutsideId(plan.uid_map)),
       root_gid_(OutsideId(plan.gid_map)) {}
 
@@ -99,8 +89,11 @@ Status SourceBuilder::BuildOne(uint32_t index, SourceSet& set) {
       return NewTmpfs(source, mount);
     case Source::Kind::kOverlay:
       return NewOverlay(source, set, mount);
-    case Source::Kind::kDev:
-      return NewDev(source, mount);
+    case Source::Kind::kDev: {
+      CLOISTER_ASSIGN(made, devices_.Take(source.nodes));
+      mount = static_cast<UniqueFd&&>(made);
+      return {};
+    }
   }
   return Error("launch plan", EPROTO, "source");
 }
@@ -136,29 +129,6 @@ Status SourceBuilder::NewTmpfs(const Source& source, UniqueFd& mount) {
   KeyValue options[] = {{"size", size}, {"nr_inodes", inodes}, {"mode", mode}, {"uid", uid}, {"gid", gid}};
   CLOISTER_ASSIGN(made, NewFilesystem("tmpfs", {options, 5}, source.attributes));
   mount = static_cast<UniqueFd&&>(made);
-  return {};
-}
-
-Status SourceBuilder::NewDev(const Source& source, UniqueFd& mount) {
-  uint8_t key[sizeof dev_template.key];
-  const size_t size = KeyOf(source.nodes, key, sizeof key);
-  if (dev_template.made && size == dev_template.size && memcmp(key, dev_template.key, size) == 0) return {};
-  KeyValue options[] = {{"size", "64k"}, {"mode", "755"}};
-  CLOISTER_ASSIGN(made, NewFilesystem("tmpfs", {options, 2}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
-  CLOISTER_TRY(MakeDeviceNodes(made.get(), source.nodes));
-  struct mount_attr attr = {};
-  attr.attr_set = MOUNT_ATTR_RDONLY;
-  if (sys::MountSetattr(made.get(), 0, &attr) != 0) return LastError("mount_setattr(2)", "/dev");
-  if (dev_template.made || size == 0) {
-    mount = static_cast<UniqueFd&&>(made);
-    return {};
-  }
-  if (sys::MoveMount(made.get(), "", AT_FDCWD, home::kDev, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-    return LastError("move_mount(2)", home::kDev);
-  }
-  memcpy(dev_template.key, key, size);
-  dev_template.size = size;
-  dev_template.made = true;
   return {};
 }
 

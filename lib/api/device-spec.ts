@@ -11,6 +11,9 @@ interface Device {
   readonly rule: DeviceRule;
 }
 
+/** Other file systems are mounted there. */
+const COVERED = /^\/dev\/(pts|shm|mqueue)(\/|$)/;
+
 /** `stat.rdev` in two parts, makedev(3). */
 function deviceNumbers(rdev: number): { major: number; minor: number } {
   const device = BigInt(rdev);
@@ -30,7 +33,13 @@ function checkDevice(option: string, value: unknown): Device {
   const fields = typeof value === 'string' ? { path: value } : checkObject(option, value, ['path', 'target', 'access']);
   const path = checkPath(`${option}.path`, fields['path' as never]);
   const target = checkPath(`${option}.target`, fields['target' as never] ?? path);
-  if (!target.startsWith('/dev/')) throw invalidOption(`${option}.target`, 'a path below /dev', target);
+  if (!target.startsWith('/dev/') || COVERED.test(target)) {
+    throw invalidOption(
+      `${option}.target`,
+      'a path below /dev, but not below /dev/pts, /dev/shm or /dev/mqueue',
+      target,
+    );
+  }
   const about = statSync(path, { throwIfNoEntry: false });
   const isBlock = about?.isBlockDevice() === true;
   if (about === undefined || (!isBlock && !about.isCharacterDevice())) {

@@ -37,6 +37,28 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
       },
     );
   },
+  mount: (refusal, errno) => {
+    const facts = { syscall: refusal.syscall, errno, subject: refusal.subject };
+    // `kMisplaced` of addon/launcher/filesystem.cc.
+    if (refusal.syscall === 'mount target') {
+      const where = errno === 'ENOENT' ? 'that leads nowhere in it' : 'into its /proc, /sys or /dev';
+      const message = `mount target /${refusal.subject} of the sandbox's root passes a link ${where}`;
+      return new CloisterError('ERR_IMAGE_INVALID', message, {
+        ...facts,
+        hint: 'mount at a path that the image does not link elsewhere',
+      });
+    }
+    const isKernels = /^(proc|sys|dev)(\/|$)/.test(refusal.subject);
+    if (!isKernels || !['ELOOP', 'ENOTDIR', 'EXDEV'].includes(errno)) return undefined;
+    return new CloisterError(
+      'ERR_IMAGE_INVALID',
+      `/${refusal.subject} is no directory in the sandbox's root: ${errno}`,
+      {
+        ...facts,
+        hint: 'the image must have /proc, /sys and /dev as directories, or not at all: a link there could lead anywhere',
+      },
+    );
+  },
   rlimit: (refusal, errno) =>
     new CloisterError('ERR_PERMISSION', `rlimit number ${refusal.subject} cannot be set: ${errno}`, {
       syscall: refusal.syscall,
