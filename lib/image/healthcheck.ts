@@ -1,0 +1,44 @@
+import { asInteger, asObject, asTexts, own, refuse, type Fields } from './json-fields.js';
+
+/** How to find out whether what runs in an image is well. Undefined times and counts are the runtime's choice. */
+export interface Healthcheck {
+  /** `none` switches off what an image below asked for. */
+  readonly kind: 'none' | 'exec' | 'shell';
+  /** For `shell` one text, given to the image's shell. */
+  readonly command: readonly string[];
+  readonly intervalMs: number | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly startPeriodMs: number | undefined;
+  readonly startIntervalMs: number | undefined;
+  readonly retries: number | undefined;
+}
+
+const KINDS: Readonly<Record<string, Healthcheck['kind']>> = { NONE: 'none', CMD: 'exec', 'CMD-SHELL': 'shell' };
+
+/** Nanoseconds in the document; 0 is the runtime's choice. */
+function milliseconds(where: string, fields: Fields, key: string): number | undefined {
+  const value = own(fields, key) ?? 0;
+  const nanoseconds = asInteger(`${where}.${key}`, value, [0, Number.MAX_SAFE_INTEGER]);
+  return nanoseconds === 0 ? undefined : nanoseconds / 1e6;
+}
+
+/** @see https://github.com/moby/docker-image-spec/blob/main/spec.md; OCI's configuration reserves the name. */
+export function parseHealthcheck(where: string, value: unknown): Healthcheck | undefined {
+  if (value === undefined) return undefined;
+  const fields = asObject(where, value);
+  const [name, ...command] = asTexts(`${where}.Test`, own(fields, 'Test'), 4096);
+  if (name === undefined) return undefined;
+  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  if (kind === undefined) return refuse(`${where}.Test`, "'NONE', 'CMD' or 'CMD-SHELL' first", name);
+  if (kind !== 'none' && command.length === 0) return refuse(`${where}.Test`, 'a command', []);
+  const retries = asInteger(`${where}.Retries`, own(fields, 'Retries') ?? 0, [0, 1_000_000]);
+  return Object.freeze({
+    kind,
+    command: Object.freeze(command),
+    intervalMs: milliseconds(where, fields, 'Interval'),
+    timeoutMs: milliseconds(where, fields, 'Timeout'),
+    startPeriodMs: milliseconds(where, fields, 'StartPeriod'),
+    startIntervalMs: milliseconds(where, fields, 'StartInterval'),
+    retries: retries === 0 ? undefined : retries,
+  });
+}

@@ -1,0 +1,131 @@
+import { describe, expect, test } from 'vitest';
+import { parseImageConfig } from '../../../lib/image/image-config.js';
+
+const diffId = (name: string): string => `sha256:${name.repeat(64)}`;
+const base = {
+  os: 'linux',
+  architecture: 'amd64',
+  rootfs: { type: 'layers', diff_ids: [diffId('1'), diffId('2')] },
+};
+const parse = (document: unknown, layers = 2) =>
+  parseImageConfig(new TextEncoder().encode(JSON.stringify(document)), layers, 'app:1');
+const run = (config: unknown) => parse({ ...base, config });
+
+test('the least that an image says', () => {
+  const config = parse(base);
+  expect(config).toEqual({
+    platform: { os: 'linux', architecture: 'amd64', variant: undefined, osVersion: undefined, osFeatures: [] },
+    created: undefined,
+    author: undefined,
+    env: {},
+    entrypoint: undefined,
+    cmd: undefined,
+    user: undefined,
+    workingDir: '/',
+    exposedPorts: [],
+    volumes: [],
+    labels: {},
+    stopSignal: undefined,
+    healthcheck: undefined,
+    diffIds: [diffId('1'), diffId('2')],
+    history: [],
+  });
+  expect(Object.isFrozen(config) && Object.isFrozen(config.env) && Object.isFrozen(config.diffIds)).toBe(true);
+});
+
+test('everything that an image can say', () => {
+  const config = parse({
+    ...base,
+    architecture: 'aarch64',
+    created: '2026-01-01T00:00:00Z',
+    author: 'me',
+    config: {
+      Env: ['PATH=/bin', 'EMPTY=', 'A=1=2', 'A=3', 'NOTHING', '=x'],
+      Entrypoint: ['/init'],
+      Cmd: [],
+      User: 'me:users',
+      WorkingDir: '/srv//app/../data/',
+      ExposedPorts: { '80': {}, '53/UDP': {}, '9000/sctp': {} },
+      Volumes: { '/data': {}, '/data/': {}, '/a/../../etc': {}, rel: {} },
+      Labels: { a: 'b' },
+      StopSignal: 'SIGRTMIN+3',
+      Healthcheck: { Test: ['CMD', 'true'], Interval: 30e9, Timeout: 0, Retries: 3 },
+    },
+    history: [
+      { created: '2026-01-01T00:00:00Z', created_by: 'ADD', comment: 'c', author: 'a' },
+      { created_by: 'ENV', empty_layer: true },
+      {},
+    ],
+  });
+  expect(config).toMatchObject({
+    platform: { architecture: 'arm64' },
+    created: '2026-01-01T00:00:00Z',
+    author: 'me',
+    env: { PATH: '/bin', EMPTY: '', A: '3' },
+    entrypoint: ['/init'],
+    cmd: [],
+    user: 'me:users',
+    workingDir: '/srv/data',
+    exposedPorts: [
+      { port: 80, protocol: 'tcp' },
+      { port: 53, protocol: 'udp' },
+      { port: 9000, protocol: 'sctp' },
+    ],
+    volumes: ['/data', '/etc', '/rel'],
+    labels: { a: 'b' },
+    stopSignal: 'SIGRTMIN+3',
+    healthcheck: { kind: 'exec', command: ['true'], intervalMs: 30_000, timeoutMs: undefined, retries: 3 },
+    history: [
+      { createdBy: 'ADD', comment: 'c', author: 'a', isEmptyLayer: false },
+      { createdBy: 'ENV', isEmptyLayer: true },
+      { createdBy: undefined, isEmptyLayer: false },
+    ],
+  });
+  expect(Object.keys(config.env)).toEqual(['PATH', 'EMPTY', 'A']);
+});
+
+describe('other forms', () => {
+  test('a command that is one text, as Docker writes it', () => {
+    expect(run({ Cmd: 'sh' }).cmd).toEqual(['sh']);
+  });
+
+  test.each([
+    [{ Test: [] }, undefined],
+    [{}, undefined],
+    [{ Test: ['NONE'] }, 'none'],
+    [{ Test: ['CMD-SHELL', 'exit 0'] }, 'shell'],
+  ])('health check %j', (Healthcheck, kind) => {
+    expect(run({ Healthcheck }).healthcheck?.kind).toBe(kind);
+  });
+
+  test('null is absent', () => {
+    const config = run({ Env: null, Cmd: null, Entrypoint: null, Volumes: null, Labels: null, WorkingDir: '' });
+    expect(config).toMatchObject({ env: {}, cmd: undefined, entrypoint: undefined, volumes: [], workingDir: '/' });
+  });
+});
+
+describe('what is refused', () => {
+  test.each<[string, unknown, string]>([
+    ['no platform', { ...base, os: undefined }, 'app:1.os: expected a text'],
+    ['no layers', { ...base, rootfs: undefined }, 'app:1.rootfs: expected an object'],
+    ['another kind of root', { ...base, rootfs: { type: 'x', diff_ids: [] } }, "app:1.rootfs.type: expected 'layers'"],
+    ['fewer layers than the manifest', { ...base, rootfs: { type: 'layers', diff_ids: [diffId('1')] } }, 'expected 2'],
+    ['a digest that is none', { ...base, rootfs: { type: 'layers', diff_ids: ['1', '2'] } }, 'diff_ids[0]'],
+    ['more steps than layers', { ...base, history: [{}, {}, {}] }, 'app:1.history: expected at most 2 steps'],
+    ['NUL in the environment', { ...base, config: { Env: ['A=\0'] } }, 'app:1.config.Env[0]'],
+    ['an environment that is an object', { ...base, config: { Env: { A: '1' } } }, 'app:1.config.Env'],
+    ['a port that is none', { ...base, config: { ExposedPorts: { '70000/tcp': {} } } }, 'app:1.config.ExposedPorts'],
+    ['port 0', { ...base, config: { ExposedPorts: { '0': {} } } }, 'app:1.config.ExposedPorts'],
+    ['volumes that are a list', { ...base, config: { Volumes: ['/data'] } }, 'app:1.config.Volumes'],
+    ['a signal that is none', { ...base, config: { StopSignal: 'rm -rf' } }, 'app:1.config.StopSignal'],
+    ['an unknown health check', { ...base, config: { Healthcheck: { Test: ['RUN', 'x'] } } }, 'Healthcheck.Test'],
+    ['a health check without command', { ...base, config: { Healthcheck: { Test: ['CMD'] } } }, 'Healthcheck.Test'],
+    ['labels that are numbers', { ...base, config: { Labels: { a: 1 } } }, 'app:1.config.Labels.a'],
+    ['a user of thousands of characters', { ...base, config: { User: 'u'.repeat(1000) } }, 'app:1.config.User'],
+    ['more than eight megabytes', { ...base, x: ' '.repeat(8 * 2 ** 20) }, 'at most 8388608 bytes'],
+  ])('%s', (_, document, problem) => {
+    const refusal = (): unknown => parse(document);
+    expect(refusal).toThrow(problem);
+    expect(refusal).toThrow(expect.objectContaining({ code: 'ERR_IMAGE_INVALID' }));
+  });
+});
