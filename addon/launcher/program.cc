@@ -17,6 +17,7 @@
 
 #include "../kernel/syscalls.h"
 #include "accounts.h"
+#include "borrowed_stack.h"
 
 namespace cloister {
 namespace {
@@ -32,6 +33,7 @@ struct Child {
   const ProgramContext& context;
   ProgramFailure& failure;
   Account account;
+  BorrowedStack stack;
 };
 
 Status EnterCgroup(const ProgramContext& context) {
@@ -192,6 +194,7 @@ void ResetSignals() {
 
 int RunChild(void* argument) {
   Child& child = *static_cast<Child*>(argument);
+  child.stack.Arrive();
   const ProgramContext& context = child.context;
   const CommandPlan& plan = context.plan;
   const bool early_filter = !plan.no_new_privileges;  // without it a filter needs CAP_SYS_ADMIN, seccomp(2)
@@ -234,7 +237,7 @@ Status JoinCgroups(const Array<uint32_t>& files, const Message& message) {
 }
 
 pid_t StartProgram(const ProgramContext& context, ProgramFailure& failure) {
-  Child child = {context, failure, {}};
+  Child child = {context, failure, {}, {}};
   struct clone_args args = {};
   args.flags = CLONE_VM | CLONE_VFORK;
   args.exit_signal = SIGCHLD;
@@ -244,9 +247,12 @@ pid_t StartProgram(const ProgramContext& context, ProgramFailure& failure) {
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<uint64_t>(context.message.fd(context.plan.cgroup));
   }
+  child.stack.Lend(child_stack, sizeof child_stack);
   const pid_t pid = sys::CloneOnStack(&args, RunChild, &child);
+  const int code = errno;
+  child.stack.Return();
   if (pid < 0) {
-    failure = {Stage::kCgroup, LastError("clone3(2)", "command")};
+    failure = {Stage::kCgroup, Error("clone3(2)", code, "command")};
     return -1;
   }
   if (failure.stage == Stage::kNone) return pid;

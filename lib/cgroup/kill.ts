@@ -28,16 +28,26 @@ function refuseForks(state: GroupState): void {
   if (tree !== undefined) state.directories.get(tree)?.write('pids.max', '0');
 }
 
+/** Returns whom it met. */
+function killEach(state: GroupState): number[] {
+  const pids = listProcesses(state);
+  for (const pid of pids) state.context.sendKill(pid);
+  return pids;
+}
+
 /** Everything that `CgroupControl.kill` promises. */
 export async function killGroup(state: GroupState): Promise<void> {
   const main = mainDirectory(state);
   if (main === undefined || listProcesses(state).length === 0) return;
   noteHits(state);
   const isDone = killAtOnce(main);
-  if (!isDone) refuseForks(state);
+  if (!isDone) {
+    // What is here dies of the signal, and not by itself of a fork that was refused.
+    killEach(state);
+    refuseForks(state);
+  }
   const isEmpty = await pollUntil(TIMEOUT_MS, () => {
-    const pids = listProcesses(state);
-    if (!isDone) for (const pid of pids) state.context.sendKill(pid);
+    const pids = isDone ? listProcesses(state) : killEach(state);
     // A process in v1's freezer dies when it is let go.
     thawGroup(state);
     return pids.length === 0;
