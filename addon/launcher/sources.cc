@@ -159,7 +159,8 @@ Status SourceBuilder::NewOverlay(const Source& source, SourceSet& set, UniqueFd&
 Status SourceBuilder::OverlayByDescriptor(const Source& source, SourceSet& set, int context) {
   for (const uint32_t lower : source.lowers) {
     if (sys::FsConfig(context, FSCONFIG_SET_FD, "lowerdir+", nullptr, set.mounts[lower].get()) != 0) {
-      if (errno == EINVAL || errno == EBADF) layers_by_descriptor = false;
+      // EOPNOTSUPP: overlayfs of before Linux 6.5, which takes text only.
+      if (errno == EINVAL || errno == EBADF || errno == EOPNOTSUPP) layers_by_descriptor = false;
       return LastError("fsconfig(2)", "lowerdir+");
     }
   }
