@@ -33,6 +33,16 @@ Napi::Value SealedCopy(const Napi::CallbackInfo& info) {
 
 Napi::Value TryLock(const Napi::CallbackInfo& info) { return Convert(info.Env(), cloister::TryLock(Int(info, 0))); }
 
+// lockRange(fd, kind, start, length): 'shared', 'exclusive' or 'none'.
+Napi::Value LockRange(const Napi::CallbackInfo& info) {
+  const std::string kind = info[1].ToString();
+  const LockKind wanted = kind == "shared"      ? LockKind::kShared
+                          : kind == "exclusive" ? LockKind::kExclusive
+                                                : LockKind::kNone;
+  return Convert(info.Env(), cloister::LockRange(Int(info, 0), wanted, info[2].ToNumber().Int64Value(),
+                                                 info[3].ToNumber().Int64Value()));
+}
+
 // send(socket, type, body, fds): false when the receiver does not keep up.
 Napi::Value Send(const Napi::CallbackInfo& info) {
   const auto body = info[2].As<Napi::Uint8Array>();
@@ -68,6 +78,7 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("cloneMount", CloneMount);
   add("sealedCopy", SealedCopy);
   add("tryLock", TryLock);
+  add("lockRange", LockRange);
   add("send", Send);
   add("receiveFd", ReceiveFd);
   add("resizeTerminal", ResizeTerminal);

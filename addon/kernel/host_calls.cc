@@ -51,10 +51,14 @@ Result<UniqueFd> SealedCopy(const char* path) {
   return Result<UniqueFd>(static_cast<UniqueFd&&>(copy));
 }
 
-Result<bool> TryLock(int fd) {
+Result<bool> TryLock(int fd) { return LockRange(fd, LockKind::kExclusive, 0, 0); }
+
+Result<bool> LockRange(int fd, LockKind kind, int64_t start, int64_t length) {
   struct flock lock = {};
-  lock.l_type = F_WRLCK;
+  lock.l_type = kind == LockKind::kShared ? F_RDLCK : kind == LockKind::kExclusive ? F_WRLCK : F_UNLCK;
   lock.l_whence = SEEK_SET;
+  lock.l_start = start;
+  lock.l_len = length;
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return Result<bool>(true);
   if (errno == EAGAIN || errno == EACCES) return Result<bool>(false);
   return LastError("fcntl(2) F_OFD_SETLK");

@@ -24,5 +24,8 @@ Result<UniqueFd> CloneMount(const char* path, bool recursive);
 Result<UniqueFd> SealedCopy(const char* path);
 // An open-file-description lock on the whole file; false when another process holds it, fcntl(2).
 Result<bool> TryLock(int fd);
+enum class LockKind { kNone, kShared, kExclusive };
+// The same on a range of bytes, which need not be there. kNone gives the range back and succeeds always.
+Result<bool> LockRange(int fd, LockKind kind, int64_t start, int64_t length);
 
 }  // namespace cloister

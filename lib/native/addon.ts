@@ -11,6 +11,7 @@ export interface Addon {
   cloneMount(path: string, recursive: boolean): number;
   sealedCopy(path: string): number;
   tryLock(fd: number): boolean;
+  lockRange(fd: number, kind: 'shared' | 'exclusive' | 'none', start: number, length: number): boolean;
   send(socket: number, type: number, body: Uint8Array, fds: readonly number[]): boolean;
   receiveFd(socket: number): number;
   resizeTerminal(fd: number, columns: number, rows: number): void;
@@ -23,6 +24,7 @@ export const ADDON_EXPORTS = [
   'cloneMount',
   'sealedCopy',
   'tryLock',
+  'lockRange',
   'send',
   'receiveFd',
   'resizeTerminal',

@@ -1,0 +1,216 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CloisterError } from '../errors.js';
+import { throwIfAborted } from '../shared/abort.js';
+import { parseDigest, splitDigest, type Digest } from '../shared/digest.js';
+import { fileError, unlessMissing } from '../shared/file-error.js';
+import { LockFile, type LockRange } from '../shared/lock-file.js';
+import { readChunks } from './blob-file.js';
+import { BlobWriter, type ExpectedBlob } from './blob-writer.js';
+import { Claim, Lease, type LeasedContent } from './lease.js';
+
+const ALGORITHMS = ['sha256', 'sha512'] as const;
+
+/** An interrupted download that nobody went on with is worth less than its space after this time. */
+const PARTIAL_LIFETIME_MS = 24 * 3600e3;
+
+export interface ReadOptions {
+  /** Fails at the end, `ERR_DIGEST_MISMATCH`, when the bytes are not those of the digest. Default: false. */
+  readonly verify?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A blob that is not what its name says. */
+export interface DamagedBlob {
+  readonly digest: Digest;
+  readonly reason: string;
+}
+
+/**
+ * Blobs by digest, shared by every process of the machine.
+ *
+ * ```text
+ * <directory>/blobs/sha256/<hex>   whole, on disk, never changed (mode 0444)
+ * <directory>/ingest/<key>         on their way; continued by the next who wants the same blob
+ * <directory>/locks                empty: who uses, writes and collects what, see LockFile
+ * ```
+ */
+export class ContentStore implements LeasedContent, Disposable {
+  readonly locks: LockFile;
+  readonly #directory: string;
+
+  /** @param directory - made if it is missing, for the owner alone: images hold secrets. */
+  constructor(directory: string, lockRange: LockRange) {
+    this.#directory = directory;
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      for (const algorithm of ALGORITHMS) mkdirSync(join(directory, 'blobs', algorithm), { recursive: true });
+      mkdirSync(join(directory, 'ingest'), { recursive: true });
+      this.locks = new LockFile(join(directory, 'locks'), lockRange);
+    } catch (error) {
+      throw fileError(error, directory);
+    }
+  }
+
+  /** Nothing is collected that it uses. Dispose it when what was written is referred to, or not needed any more. */
+  lease(): Lease {
+    return new Lease(this);
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return (await this.stat(digest)) !== undefined;
+  }
+
+  async stat(digest: Digest): Promise<{ readonly size: number } | undefined> {
+    const about = await unlessMissing(stat(this.#path(digest)));
+    return about === undefined ? undefined : { size: about.size };
+  }
+
+  /** @throws CloisterError `ERR_NOT_FOUND` for a blob that is not there. */
+  async *read(digest: Digest, { verify = false, signal }: ReadOptions = {}): AsyncGenerator<Buffer> {
+    const file = await this.#open(digest);
+    const hash = verify ? createHash(splitDigest(digest)[0]) : undefined;
+    try {
+      for await (const chunk of readChunks(file)) {
+        throwIfAborted(signal, `reading ${digest}`);
+        hash?.update(chunk);
+        yield chunk;
+      }
+    } catch (error) {
+      throw fileError(error, this.#path(digest));
+    } finally {
+      await file.close();
+    }
+    const found = hash?.digest('hex');
+    if (found !== undefined && found !== splitDigest(digest)[1]) throw damaged(digest, `its bytes have ${found}`);
+  }
+
+  /** A small blob as a whole, verified. @throws CloisterError `ERR_NOT_FOUND`, `ERR_DIGEST_MISMATCH`, or for one of more bytes. */
+  async readAll(digest: Digest, maxBytes: number): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of this.read(digest, { verify: true })) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw damaged(digest, `it has more than the ${maxBytes} bytes that were expected`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks, bytes);
+  }
+
+  /** Stores a small blob. */
+  async put(lease: Lease, bytes: Uint8Array): Promise<Digest> {
+    const digest: Digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    await using writer = await lease.writer({ digest, size: bytes.length });
+    if (writer === undefined) return digest;
+    await writer.write(bytes.subarray(writer.bytes));
+    await writer.commit();
+    return digest;
+  }
+
+  async *list(): AsyncGenerator<{ readonly digest: Digest; readonly size: number }> {
+    for (const algorithm of ALGORITHMS) {
+      for (const hex of await readdir(join(this.#directory, 'blobs', algorithm))) {
+        const digest = parseDigest(`${algorithm}:${hex}`);
+        const about = digest === undefined ? undefined : await this.stat(digest);
+        if (digest !== undefined && about !== undefined) yield { digest, size: about.size };
+      }
+    }
+  }
+
+  /** Reads everything and names what is damaged; nothing is removed. */
+  async verify(signal?: AbortSignal): Promise<readonly DamagedBlob[]> {
+    const found: DamagedBlob[] = [];
+    for await (const { digest } of this.list()) {
+      try {
+        for await (const _ of this.read(digest, { verify: true, signal }));
+      } catch (error) {
+        if (!CloisterError.is(error) || error.code === 'ERR_ABORTED') throw error;
+        if (error.code !== 'ERR_NOT_FOUND') found.push({ digest, reason: error.message });
+      }
+    }
+    return found;
+  }
+
+  /** Removes blobs that are not wanted and that nobody uses, and interrupted ones that nobody goes on with. Returns the bytes freed. */
+  async collect(
+    isWanted: (digest: Digest) => boolean,
+  ): Promise<{ readonly blobs: readonly Digest[]; readonly bytes: number }> {
+    using claim = new Claim(this.locks);
+    const blobs: Digest[] = [];
+    let bytes = await this.#collectPartials(claim);
+    for await (const { digest, size } of this.list()) {
+      if (isWanted(digest) || !claim.take('blob', digest)) continue;
+      await unlessMissing(unlink(this.#path(digest)));
+      blobs.push(digest);
+      bytes += size;
+    }
+    return { blobs, bytes };
+  }
+
+  /** @internal Through `Lease.writer`. */
+  async openWriter(
+    lease: Lease,
+    expected: ExpectedBlob | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<BlobWriter | undefined> {
+    const name = expected?.digest.replace(':', '-') ?? `new-${randomBytes(8).toString('hex')}`;
+    const lock = await this.locks.lock(ingestKey(name), 'exclusive', signal);
+    if (expected !== undefined && (await this.has(expected.digest))) {
+      lock[Symbol.dispose]();
+      return undefined;
+    }
+    return BlobWriter.open({
+      path: join(this.#directory, 'ingest', name),
+      expected,
+      lock,
+      destination: async (digest) => {
+        await lease.use('blob', digest);
+        return this.#path(digest);
+      },
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.locks[Symbol.dispose]();
+  }
+
+  async #collectPartials(claim: Claim): Promise<number> {
+    let bytes = 0;
+    for (const name of await readdir(join(this.#directory, 'ingest'))) {
+      if (!claim.takeKey(ingestKey(name))) continue;
+      const path = join(this.#directory, 'ingest', name);
+      const about = await unlessMissing(stat(path));
+      const isNamed = parseDigest(name.replace('-', ':')) !== undefined;
+      if (about === undefined || (isNamed && Date.now() - about.mtimeMs < PARTIAL_LIFETIME_MS)) continue;
+      await unlessMissing(unlink(path));
+      bytes += about.size;
+    }
+    return bytes;
+  }
+
+  #path(digest: Digest): string {
+    return join(this.#directory, 'blobs', ...splitDigest(digest));
+  }
+
+  async #open(digest: Digest): Promise<FileHandle> {
+    const file = await unlessMissing(open(this.#path(digest), 'r'));
+    if (file !== undefined) return file;
+    throw new CloisterError('ERR_NOT_FOUND', `there is no blob ${digest} in ${this.#directory}`, {
+      subject: digest,
+      hint: 'pull or load the image again: what is there already is not fetched twice',
+    });
+  }
+}
+
+function ingestKey(name: string): string {
+  return `ingest ${name}`;
+}
+
+function damaged(digest: Digest, what: string): CloisterError {
+  return new CloisterError('ERR_DIGEST_MISMATCH', `blob ${digest} is damaged: ${what}`, {
+    subject: digest,
+    hint: 'remove the image and pull it again; check the disk if this happens twice',
+  });
+}
