@@ -47,11 +47,13 @@ export default defineConfig(
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: {
       globals: {
-        console: 'readonly',
-        process: 'readonly',
-        performance: 'readonly',
+        AbortController: 'readonly',
+        AbortSignal: 'readonly',
         Buffer: 'readonly',
         URL: 'readonly',
+        console: 'readonly',
+        performance: 'readonly',
+        process: 'readonly',
       },
     },
   },

@@ -18,6 +18,8 @@ interface Sample {
 }
 
 const inMs = (us: number | undefined): number => (us ?? 0) / 1000;
+/** Init is in the group of a living sandbox and no process of the user's: limit and `processes()` do not count it either. */
+const besideInit = (count: number | undefined): number | undefined => count && count - 1;
 const cpuMs = ({ usage }: Sample): number => inMs(usage.cpuUserUs) + inMs(usage.cpuSystemUs);
 
 function toStats(
@@ -38,7 +40,7 @@ function toStats(
       throttledMs: usage.throttledUs === undefined ? undefined : usage.throttledUs / 1000,
     },
     memory: { bytes: usage.memoryCurrentBytes, peakBytes: usage.memoryPeakBytes, limitBytes: limits.memoryBytes },
-    pids: { count: usage.pidsCurrent, peak: usage.pidsPeak, limit: limits.pids },
+    pids: { count: besideInit(usage.pidsCurrent), peak: besideInit(usage.pidsPeak), limit: limits.pids },
     io: { readBytes: usage.ioReadBytes, writeBytes: usage.ioWriteBytes },
     pressure,
   };
