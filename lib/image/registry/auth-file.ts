@@ -1,0 +1,116 @@
+import { invalidOption } from '../../errors.js';
+import { isToken, type Credentials } from './credentials.js';
+
+/** Docker's `config.json` or `auth.json` of containers-auth.json(5). */
+export interface AuthFile {
+  /** By registry, or by registry and the beginning of a repository: `quay.io/team`. */
+  readonly auths: ReadonlyMap<string, Credentials>;
+  /** Names of helpers by registry. */
+  readonly helpers: ReadonlyMap<string, string>;
+  /** The helper for all the others. */
+  readonly store: string | undefined;
+}
+
+const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
+
+/** Docker writes the address of its first registry, of the time before there were repositories elsewhere. */
+export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
+
+function normalizeKey(key: string): string {
+  const [, scheme, rest = key] = /^(https?:\/\/)?([\s\S]*)$/.exec(key) ?? [];
+  const path = scheme === undefined ? rest.replace(/\/v[12]\/?$/, '') : (rest.split('/')[0] ?? '');
+  const [host = '', ...repository] = path.replace(/\/+$/, '').split('/');
+  const registry = host.toLowerCase();
+  return [DOCKER_HUB.includes(registry) ? 'docker.io' : registry, ...repository].join('/');
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `user:password` in base64; some tools fill it up with NUL. */
+function decodeAuth(where: string, auth: string): { username: string; password: string } {
+  const isBase64 = /^[A-Za-z0-9+/_-]*={0,2}$/.test(auth);
+  const text = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
+  const colon = text.indexOf(':');
+  if (!isBase64 || colon < 1) throw invalidOption(where, "the base64 of 'user:password'", undefined);
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+/** Undefined for an entry that only says that a helper knows. */
+function parseEntry(where: string, value: unknown): Credentials | undefined {
+  if (!isObject(value)) throw invalidOption(where, 'an object', undefined);
+  const { auth, username, password, identitytoken, registrytoken } = value;
+  if (isToken(registrytoken)) return { registryToken: registrytoken };
+  if (isToken(identitytoken)) return { identityToken: identitytoken };
+  if (typeof auth === 'string' && auth !== '') return decodeAuth(`${where}.auth`, auth);
+  const isPair = typeof username === 'string' && username !== '' && typeof password === 'string';
+  return isPair ? { username, password } : undefined;
+}
+
+/** The name becomes a part of a program's name. */
+function parseHelper(where: string, value: unknown): string {
+  if (typeof value === 'string' && /^[\w.-]{1,64}$/.test(value)) return value;
+  throw invalidOption(where, "the name of a credential helper, letters, digits, '_', '.' and '-'", value);
+}
+
+function entries(where: string, value: unknown): [key: string, value: unknown][] {
+  if (value === undefined || value === null) return [];
+  if (!isObject(value)) throw invalidOption(where, 'an object', undefined);
+  return Object.entries(value);
+}
+
+/**
+ * @param where - the file's path, for messages, which never show what is inside.
+ * @throws CloisterError `ERR_INVALID_OPTION`
+ */
+export function parseAuthFile(text: string, where: string): AuthFile {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    // The parser's message quotes the text.
+    throw invalidOption(where, 'JSON', undefined);
+  }
+  if (!isObject(document)) throw invalidOption(where, 'an object', undefined);
+  const auths = new Map<string, Credentials>();
+  for (const [key, value] of entries(`${where}: auths`, document['auths'])) {
+    const credentials = parseEntry(`${where}: auths["${key}"]`, value);
+    const name = normalizeKey(key);
+    // `quay.io` says more than `https://quay.io/v1/`.
+    if (credentials !== undefined && (!auths.has(name) || key === name)) auths.set(name, credentials);
+  }
+  const helpers = entries(`${where}: credHelpers`, document['credHelpers']).map(
+    ([key, value]) => [normalizeKey(key), parseHelper(`${where}: credHelpers["${key}"]`, value)] as const,
+  );
+  const store = document['credsStore'];
+  return {
+    auths,
+    helpers: new Map(helpers),
+    store: store === undefined || store === '' ? undefined : parseHelper(`${where}: credsStore`, store),
+  };
+}
+
+/** The entry that says most: `quay.io/team/app` before `quay.io/team` before `quay.io`. */
+export function findAuth(
+  { auths }: AuthFile,
+  registry: string,
+  repository: string | undefined,
+): Credentials | undefined {
+  const parts = [normalizeKey(registry), ...(repository?.split('/') ?? [])];
+  for (let length = parts.length; length > 0; length--) {
+    const found = auths.get(parts.slice(0, length).join('/'));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The helper that is asked for a registry, and by which name. */
+export function findHelper(
+  { helpers, store }: AuthFile,
+  registry: string,
+): { readonly name: string; readonly server: string } | undefined {
+  const key = normalizeKey(registry);
+  const name = helpers.get(key) ?? store;
+  return name === undefined ? undefined : { name, server: key === 'docker.io' ? DOCKER_HUB_KEY : registry };
+}

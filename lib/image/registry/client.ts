@@ -1,0 +1,247 @@
+import { invalidOption } from '../../errors.js';
+import type { Digest } from '../../shared/digest.js';
+import { makeDescriptor, type Descriptor } from '../descriptor.js';
+import { parseManifest } from '../manifest.js';
+import { withDigest, type Reference, type Repository } from '../reference.js';
+import type { BlobPrefix } from './blob-download.js';
+import { BlobUpload, type OpenSource, type UploadOptions, type UploadResult } from './blob-upload.js';
+import { deleteBlob, hasBlob } from './blobs.js';
+import { CredentialStore, GivenCredentials } from './credential-store.js';
+import type { Credentials, CredentialSource } from './credentials.js';
+import { digestOf } from './digest-check.js';
+import { Endpoint, type RegistryServices } from './endpoint.js';
+import { mismatch } from './failure.js';
+import { listRepositories, listTags } from './lists.js';
+import { mirrorLocation, registryLocation } from './location.js';
+import {
+  deleteManifest,
+  getManifest,
+  headManifest,
+  putManifest,
+  type FetchedManifest,
+  type ManifestOptions,
+} from './manifests.js';
+import { MirroredRegistry } from './mirrors.js';
+import { checkRegistryOptions, type RegistryOptions } from './options.js';
+import { PlainHttp } from './plain-http.js';
+import { addReferrer, listReferrers, removeReferrer } from './referrers.js';
+import { Transport } from './transport.js';
+
+interface SignalOption {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A mirror that does not answer must not hold up the registry for long. */
+const MIRROR_ATTEMPTS = 2;
+
+const NO_CREDENTIALS: CredentialSource = { find: async () => undefined };
+
+/**
+ * Speaks the OCI distribution protocol with any number of registries.
+ *
+ * Every method takes the registry from a reference or a repository, finds out how to reach it (TLS, mirrors, proxies), who we
+ * are there (options, Docker's configuration, credential helpers), tries again what may pass by itself, and ends at once when
+ * its `signal` is aborted. Content is checked against its digest and size wherever it has one.
+ *
+ * All methods reject with `CloisterError`: `ERR_REGISTRY_UNREACHABLE` when there was no answer, `ERR_UNAUTHORIZED`,
+ * `ERR_IMAGE_NOT_FOUND`, `ERR_REGISTRY` for other answers (the `cause` is a `RegistryAnswer` with its status and codes),
+ * `ERR_DIGEST_MISMATCH` for content that is not what its digest says, `ERR_IMAGE_INVALID` for documents that make no sense,
+ * `ERR_INVALID_OPTION` for unusable settings of the environment, `ERR_ABORTED`. No message holds a secret.
+ *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+ * @example
+ * ```ts
+ * await using client = new RegistryClient({ auth: { 'registry.example': { username: 'me', password } } });
+ * const { manifest } = await client.manifest(parseReference('registry.example/team/app:1'));
+ * ```
+ */
+export class RegistryClient implements AsyncDisposable {
+  readonly #options: RegistryOptions;
+  readonly #services: RegistryServices;
+  readonly #isOwner: boolean;
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #mirrored = new Map<string, MirroredRegistry>();
+
+  /**
+   * Connects to nothing yet.
+   *
+   * @param parent - a client whose connections are used too; closing this one leaves them open.
+   * @throws CloisterError `ERR_INVALID_OPTION`
+   */
+  constructor(options: RegistryOptions = {}, parent?: RegistryClient) {
+    const settings = checkRegistryOptions(options);
+    const others = settings.useCredentialFiles ? new CredentialStore(settings.transport.env) : NO_CREDENTIALS;
+    this.#options = options;
+    this.#isOwner = parent === undefined;
+    this.#services = {
+      transport: parent === undefined ? new Transport(settings.transport) : parent.#services.transport,
+      plainHttp: new PlainHttp(settings.insecure),
+      credentials: new GivenCredentials(settings.auth, others),
+      retry: settings.retry,
+    };
+    for (const [registry, mirrors] of Object.entries(settings.mirrors)) {
+      const attempts = Math.min(MIRROR_ATTEMPTS, settings.retry.attempts);
+      const services = { ...this.#services, retry: { ...settings.retry, attempts } };
+      const endpoints = mirrors.map((mirror) => new Endpoint(mirrorLocation(registry, mirror), services));
+      this.#mirrored.set(registry, new MirroredRegistry(endpoints, this.#endpoint(registry)));
+    }
+  }
+
+  /**
+   * The same client with other credentials for one registry: for a single pull or push. Shares connections, and not what the
+   * registry knows us by.
+   */
+  withCredentials(registry: string, credentials: Credentials): RegistryClient {
+    return new RegistryClient({ ...this.#options, auth: { ...this.#options.auth, [registry]: credentials } }, this);
+  }
+
+  /** Whether the registry answers and lets us in. */
+  async ping(registry: string, { signal }: SignalOption = {}): Promise<void> {
+    const call = { what: 'ping', repository: undefined, method: 'GET', path: '', access: [], expect: [200] } as const;
+    await this.#endpoint(registry).try({ ...call, isAboutImage: false, signal }, (response) => response.discard());
+  }
+
+  /**
+   * What a tag stands for now, without getting it: media type, digest and size. A claim of the registry, until the manifest has
+   * been fetched by it.
+   */
+  async resolve(reference: Reference, options: ManifestOptions = {}): Promise<Descriptor> {
+    return this.#mirrors(reference).first((endpoint) => headManifest(endpoint, reference, options));
+  }
+
+  /** A manifest or an index, checked against the reference's digest, `expected` and what the registry itself says of it. */
+  async manifest(reference: Reference, options: ManifestOptions = {}): Promise<FetchedManifest> {
+    const { expected } = options;
+    const exact = expected === undefined ? reference : withDigest(reference, expected.digest);
+    return this.#mirrors(reference).first((endpoint) => getManifest(endpoint, exact, options));
+  }
+
+  /**
+   * The bytes of a blob as they come, from `from.offset` on. The loop comes to its end only when all bytes, those before
+   * `from` included, have the digest and the size of the descriptor; until then they are nothing but bytes. Connections that
+   * break are made again and go on where they broke; when the loop throws something else than `ERR_DIGEST_MISMATCH`, what came
+   * so far can be kept, and a later call can go on `from` there.
+   */
+  blob(
+    repository: Repository,
+    descriptor: Descriptor,
+    { from, signal }: SignalOption & { readonly from?: BlobPrefix | undefined } = {},
+  ): AsyncIterable<Uint8Array> {
+    if (
+      from !== undefined &&
+      !(Number.isSafeInteger(from.offset) && from.offset >= 0 && from.offset <= descriptor.size)
+    )
+      throw invalidOption('from.offset', `an integer from 0 to ${descriptor.size}`, from.offset);
+    return this.#mirrors(repository).blob(repository, descriptor, from, signal);
+  }
+
+  /** A small blob as a whole: an image's configuration. @param options.maxBytes - larger ones are refused unread. */
+  async blobBytes(
+    repository: Repository,
+    descriptor: Descriptor,
+    { maxBytes, signal }: SignalOption & { readonly maxBytes: number },
+  ): Promise<Uint8Array> {
+    const { digest, size } = descriptor;
+    if (size > maxBytes)
+      throw mismatch(`get blob ${digest}`, `expected at most ${maxBytes} bytes, it has ${size}`, digest);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.blob(repository, descriptor, { signal })) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  }
+
+  /** Whether the registry itself has a blob. */
+  async hasBlob(
+    repository: Repository,
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
+    { signal }: SignalOption = {},
+  ): Promise<boolean> {
+    return hasBlob(this.#endpoint(repository.registry), repository.repository, descriptor, signal);
+  }
+
+  /**
+   * Sends a blob, unless the registry has it, or can take it from another of its repositories. An upload that fails or is
+   * aborted is cancelled at the registry.
+   *
+   * @param open - opens the bytes from an offset on; called again when a part has to be sent again.
+   */
+  async uploadBlob(
+    repository: Repository,
+    descriptor: Descriptor,
+    open: OpenSource,
+    options: UploadOptions = {},
+  ): Promise<UploadResult> {
+    return new BlobUpload(this.#endpoint(repository.registry), repository, descriptor, open, options).run();
+  }
+
+  /**
+   * Stores a manifest or an index under the reference's tag, or its digest. What it names must be there already. A registry
+   * that keeps no lists of referrers gets one, under a tag, when the manifest has a `subject`.
+   */
+  async putManifest(reference: Reference, bytes: Uint8Array, { signal }: SignalOption = {}): Promise<Descriptor> {
+    const endpoint = this.#endpoint(reference.registry);
+    const manifest = parseManifest(bytes, undefined, reference.toString());
+    const descriptor = makeDescriptor({ mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length });
+    const { digest } = reference;
+    if (digest !== undefined && digestOf(bytes, digest.startsWith('sha512') ? 'sha512' : 'sha256') !== digest)
+      throw mismatch(`put manifest ${digest}`, `the content is ${descriptor.digest}`, digest);
+    const knowsSubject = await putManifest(endpoint, reference, descriptor, bytes, signal);
+    if (manifest.subject !== undefined && !knowsSubject)
+      await addReferrer(endpoint, reference, manifest.subject.digest, descriptor, manifest, signal);
+    return descriptor;
+  }
+
+  /** Deletes a manifest by digest, or a tag where the registry can. Its blobs stay until the registry collects them. */
+  async deleteManifest(reference: Reference, { signal }: SignalOption = {}): Promise<void> {
+    const endpoint = this.#endpoint(reference.registry);
+    const { digest } = reference;
+    const subject =
+      digest === undefined ? undefined : (await getManifest(endpoint, reference, { signal })).manifest.subject;
+    await deleteManifest(endpoint, reference, signal);
+    if (subject !== undefined && digest !== undefined)
+      await removeReferrer(endpoint, reference, subject.digest, digest, signal);
+  }
+
+  async deleteBlob(repository: Repository, digest: Digest, { signal }: SignalOption = {}): Promise<void> {
+    await deleteBlob(this.#endpoint(repository.registry), repository.repository, digest, signal);
+  }
+
+  /** All tags of a repository, in the registry's order. */
+  async tags(repository: Repository, { signal }: SignalOption = {}): Promise<readonly string[]> {
+    return listTags(this.#endpoint(repository.registry), repository.repository, signal);
+  }
+
+  /** All repositories of a registry that tells. */
+  async catalog(registry: string, { signal }: SignalOption = {}): Promise<readonly string[]> {
+    return listRepositories(this.#endpoint(registry), signal);
+  }
+
+  /** What refers to a manifest by its `subject`: signatures, SBOMs, attestations. */
+  async referrers(
+    repository: Repository,
+    digest: Digest,
+    { artifactType, signal }: SignalOption & { readonly artifactType?: string } = {},
+  ): Promise<readonly Descriptor[]> {
+    return listReferrers(this.#endpoint(repository.registry), repository, digest, artifactType, signal);
+  }
+
+  /** Ends what is under way with `ERR_ABORTED`, and all connections. */
+  async close(): Promise<void> {
+    if (this.#isOwner) await this.#services.transport.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #endpoint(registry: string): Endpoint {
+    const known = this.#endpoints.get(registry);
+    if (known !== undefined) return known;
+    const endpoint = new Endpoint(registryLocation(registry), this.#services);
+    this.#endpoints.set(registry, endpoint);
+    return endpoint;
+  }
+
+  #mirrors({ registry }: Repository): MirroredRegistry {
+    return this.#mirrored.get(registry) ?? new MirroredRegistry([], this.#endpoint(registry));
+  }
+}
