@@ -5,8 +5,8 @@ import type { Descriptor } from '../descriptor.js';
 import { hashFor } from './digest-check.js';
 import type { Call, Endpoint } from './endpoint.js';
 import { misbehaviour, mismatch } from './failure.js';
-import type { HttpResponse } from './http-response.js';
-import { Backoff, mayPass } from './retry.js';
+import type { HttpResponse } from './http/http-response.js';
+import { Backoff, mayPass } from './http/retry.js';
 
 /** The beginning of a blob that is there already, from an earlier try. */
 export interface BlobPrefix {

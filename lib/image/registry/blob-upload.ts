@@ -4,10 +4,10 @@ import type { Repository } from '../reference.js';
 import { hasBlob } from './blobs.js';
 import type { Call, Endpoint } from './endpoint.js';
 import { misbehaviour, mismatch } from './failure.js';
-import type { HttpResponse } from './http-response.js';
-import { nextAddress } from './redirect.js';
-import { Backoff, canPass, mayPass, withRetries } from './retry.js';
-import type { Access } from './scope.js';
+import type { HttpResponse } from './http/http-response.js';
+import { nextAddress } from './http/redirect.js';
+import { Backoff, canPass, mayPass, withRetries } from './http/retry.js';
+import type { Access } from './auth/scope.js';
 
 /** Opens a blob's bytes from an offset on; called again for another try. */
 export type OpenSource = (offset: number) => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>;

@@ -6,8 +6,8 @@ import { withDigest, type Reference, type Repository } from '../reference.js';
 import type { BlobPrefix } from './blob-download.js';
 import { BlobUpload, type OpenSource, type UploadOptions, type UploadResult } from './blob-upload.js';
 import { deleteBlob, hasBlob } from './blobs.js';
-import { CredentialStore, GivenCredentials } from './credential-store.js';
-import type { Credentials, CredentialSource } from './credentials.js';
+import { CredentialStore, GivenCredentials } from './auth/credential-store.js';
+import type { Credentials, CredentialSource } from './auth/credentials.js';
 import { digestOf } from './digest-check.js';
 import { Endpoint, type RegistryServices } from './endpoint.js';
 import { mismatch } from './failure.js';
@@ -23,9 +23,9 @@ import {
 } from './manifests.js';
 import { MirroredRegistry } from './mirrors.js';
 import { checkRegistryOptions, type RegistryOptions } from './options.js';
-import { PlainHttp } from './plain-http.js';
+import { PlainHttp } from './http/plain-http.js';
 import { addReferrer, listReferrers, removeReferrer } from './referrers.js';
-import { Transport } from './transport.js';
+import { Transport } from './http/transport.js';
 
 interface SignalOption {
   readonly signal?: AbortSignal | undefined;

@@ -1,17 +1,17 @@
 import { CloisterError, invalidOption } from '../../errors.js';
-import { unlessAborted } from './abort.js';
-import { Authenticator } from './authenticator.js';
-import { parseChallenges } from './challenge.js';
-import { errorCode, isCertificateProblem } from './connection-failure.js';
-import type { CredentialSource } from './credentials.js';
+import { unlessAborted } from './http/abort.js';
+import { Authenticator } from './auth/authenticator.js';
+import { parseChallenges } from './auth/challenge.js';
+import { errorCode, isCertificateProblem } from './http/connection-failure.js';
+import type { CredentialSource } from './auth/credentials.js';
 import { readAnswer, refusal } from './failure.js';
-import type { HttpResponse } from './http-response.js';
+import type { HttpResponse } from './http/http-response.js';
 import type { RegistryLocation } from './location.js';
-import type { PlainHttp } from './plain-http.js';
-import { follow } from './redirect.js';
-import { canPass, withRetries, type RetryPolicy } from './retry.js';
-import { formatScope, uniteScopes, type Access } from './scope.js';
-import type { HttpRequest, Transport } from './transport.js';
+import type { PlainHttp } from './http/plain-http.js';
+import { follow } from './http/redirect.js';
+import { canPass, withRetries, type RetryPolicy } from './http/retry.js';
+import { formatScope, uniteScopes, type Access } from './auth/scope.js';
+import type { HttpRequest, Transport } from './http/transport.js';
 
 /** What all conversations of one client share. */
 export interface RegistryServices {

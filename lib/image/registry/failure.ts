@@ -1,6 +1,6 @@
 import { CloisterError } from '../../errors.js';
-import type { HttpResponse } from './http-response.js';
-import { mayPass, parseRetryAfter } from './retry.js';
+import type { HttpResponse } from './http/http-response.js';
+import { mayPass, parseRetryAfter } from './http/retry.js';
 
 /** One error as a registry reports it. @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes */
 export interface RegistryProblem {

@@ -1,7 +1,7 @@
 import { parseJson, asList, own, refuse } from '../json-fields.js';
 import type { Call, Endpoint } from './endpoint.js';
 import { misbehaviour } from './failure.js';
-import type { HttpResponse } from './http-response.js';
+import type { HttpResponse } from './http/http-response.js';
 
 const PAGE_SIZE = 1000;
 const MAX_PAGES = 1000;

@@ -7,8 +7,8 @@ import { versionOf, type Reference } from '../reference.js';
 import { claimedDigest, digestOf, hasDigest } from './digest-check.js';
 import type { Call, Endpoint } from './endpoint.js';
 import { mismatch, misbehaviour } from './failure.js';
-import type { HttpResponse } from './http-response.js';
-import { mayPass } from './retry.js';
+import type { HttpResponse } from './http/http-response.js';
+import { mayPass } from './http/retry.js';
 
 /** A manifest as the registry has it: these bytes, byte for byte, are what its digest is of. */
 export interface FetchedManifest {

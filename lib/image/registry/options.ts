@@ -1,8 +1,8 @@
 import { invalidOption } from '../../errors.js';
-import type { TlsOptions } from './certificates.js';
-import { checkCredentials, type Credentials } from './credentials.js';
-import type { RetryPolicy } from './retry.js';
-import type { TransportOptions } from './transport.js';
+import type { TlsOptions } from './http/certificates.js';
+import { checkCredentials, type Credentials } from './auth/credentials.js';
+import type { RetryPolicy } from './http/retry.js';
+import type { TransportOptions } from './http/transport.js';
 
 /** How registries are spoken to. Everything may be left out. */
 export interface RegistryOptions {

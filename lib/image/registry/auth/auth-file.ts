@@ -1,4 +1,4 @@
-import { invalidOption } from '../../errors.js';
+import { invalidOption } from '../../../errors.js';
 import { isToken, type Credentials } from './credentials.js';
 
 /** Docker's `config.json` or `auth.json` of containers-auth.json(5). */

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { CloisterError } from '../../errors.js';
+import { CloisterError } from '../../../errors.js';
 import { isLoopback } from './plain-http.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;

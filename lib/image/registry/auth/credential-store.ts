@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { CloisterError, invalidOption } from '../../errors.js';
+import { CloisterError, invalidOption } from '../../../errors.js';
 import { findAuth, findHelper, parseAuthFile, type AuthFile } from './auth-file.js';
 import { askHelper } from './credential-helper.js';
 import type { Credentials, CredentialSource } from './credentials.js';

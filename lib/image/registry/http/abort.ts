@@ -1,4 +1,4 @@
-import { CloisterError } from '../../errors.js';
+import { CloisterError } from '../../../errors.js';
 
 export function aborted(what: string, signal: AbortSignal): CloisterError {
   return new CloisterError('ERR_ABORTED', `${what}: the AbortSignal was aborted`, { cause: signal.reason });

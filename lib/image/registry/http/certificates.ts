@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tls from 'node:tls';
-import { CloisterError } from '../../errors.js';
+import { CloisterError } from '../../../errors.js';
 
 /** Whom to trust and who we are, for one host. PEM. */
 export interface TlsOptions {

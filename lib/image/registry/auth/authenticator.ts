@@ -1,11 +1,11 @@
-import { CloisterError } from '../../errors.js';
-import { unlessAborted } from './abort.js';
+import { CloisterError } from '../../../errors.js';
+import { unlessAborted } from '../http/abort.js';
 import type { Challenge } from './challenge.js';
 import { encodeBasic, secretsOf, type Credentials, type CredentialSource } from './credentials.js';
-import type { PlainHttp } from './plain-http.js';
+import type { PlainHttp } from '../http/plain-http.js';
 import { coversScopes, uniteScopes } from './scope.js';
 import { checkRealm, requestToken, type Token, type TokenService } from './token-service.js';
-import type { Transport } from './transport.js';
+import type { Transport } from '../http/transport.js';
 
 /** A request that wants to be authorized. */
 export interface Wish {

@@ -1,4 +1,4 @@
-import { invalidOption } from '../../errors.js';
+import { invalidOption } from '../../../errors.js';
 
 /** How one proves to a registry who one is. Never shown in messages. */
 export type Credentials =

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CloisterError } from '../../errors.js';
+import { CloisterError } from '../../../errors.js';
 import { aborted } from './abort.js';
 
 export interface RetryPolicy {

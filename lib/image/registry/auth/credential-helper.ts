@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { CloisterError } from '../../errors.js';
-import { deferred } from '../../shared/deferred.js';
+import { CloisterError } from '../../../errors.js';
+import { deferred } from '../../../shared/deferred.js';
 import { checkCredentials, type Credentials } from './credentials.js';
 
 const MAX_OUTPUT = 2 ** 20;

@@ -1,5 +1,5 @@
-import type { CloisterError } from '../../errors.js';
-import { misbehaviour } from './failure.js';
+import type { CloisterError } from '../../../errors.js';
+import { misbehaviour } from '../failure.js';
 import type { HttpResponse } from './http-response.js';
 import type { PlainHttp } from './plain-http.js';
 import type { HttpRequest, Transport } from './transport.js';

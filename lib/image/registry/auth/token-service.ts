@@ -1,10 +1,10 @@
-import { CloisterError } from '../../errors.js';
+import { CloisterError } from '../../../errors.js';
 import { encodeBasic, isToken, secretsOf, type Credentials } from './credentials.js';
-import { misbehaviour, readAnswer, refusal } from './failure.js';
-import type { HttpResponse } from './http-response.js';
-import type { PlainHttp } from './plain-http.js';
-import { follow } from './redirect.js';
-import type { HttpRequest, Transport } from './transport.js';
+import { misbehaviour, readAnswer, refusal } from '../failure.js';
+import type { HttpResponse } from '../http/http-response.js';
+import type { PlainHttp } from '../http/plain-http.js';
+import { follow } from '../http/redirect.js';
+import type { HttpRequest, Transport } from '../http/transport.js';
 
 /** Where and how a registry's tokens are to be had. */
 export interface TokenService {

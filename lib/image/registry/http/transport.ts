@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { CloisterError } from '../../errors.js';
+import { CloisterError } from '../../../errors.js';
 import { aborted } from './abort.js';
 import { loadTls, usualAuthorities, type TlsOptions } from './certificates.js';
 import { Stalled, unreachable } from './connection-failure.js';
@@ -73,19 +73,27 @@ class RequestEnd {
 /** Hands on a request's body and notices when the peer takes none of it. */
 async function* watched(body: AsyncIterable<Uint8Array>, patience: Patience, headersMs: number, end: RequestEnd) {
   const watch = new StallWatch(patience, () => end.stall('the peer takes no more'));
+  const iterator = body[Symbol.asyncIterator]();
+  // Only what reading it fails with: what sending it fails with is thrown in here too, at `yield`.
+  const read = async (): Promise<IteratorResult<Uint8Array>> => {
+    try {
+      return await iterator.next();
+    } catch (error) {
+      end.source = { error };
+      throw error;
+    }
+  };
   try {
-    for await (const chunk of body) {
+    for (let next = await read(); next.done !== true; next = await read()) {
       watch.waiting(true);
-      yield chunk;
+      yield next.value;
       watch.waiting(false);
-      watch.count(chunk.length);
+      watch.count(next.value.length);
     }
     end.expectHeaders(headersMs);
-  } catch (error) {
-    end.source = { error };
-    throw error;
   } finally {
     watch.stop();
+    await iterator.return?.();
   }
 }
 

@@ -1,4 +1,4 @@
-import { CloisterError } from '../../errors.js';
+import { CloisterError } from '../../../errors.js';
 import { mayPass } from './retry.js';
 
 /** What went wrong on the way to a host, and whether it may pass. By the codes of Node, OpenSSL and undici. */
