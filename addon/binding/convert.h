@@ -8,13 +8,17 @@
 
 namespace cloister::binding {
 
-// Throws { code: 'ERR_KERNEL', syscall, errno (a number), subject }; lib/native/kernel.ts makes a CloisterError of it.
+// { syscall, errno (a number), subject }; lib/native/kernel.ts makes a CloisterError of it.
+inline Napi::Error Describe(Napi::Env env, const Error& error) {
+  Napi::Error described = Napi::Error::New(env, error.call);
+  described.Set("syscall", error.call);
+  described.Set("errno", Napi::Number::New(env, error.code));
+  described.Set("subject", error.subject);
+  return described;
+}
+
 inline Napi::Value Throw(Napi::Env env, const Error& error) {
-  Napi::Error thrown = Napi::Error::New(env, error.call);
-  thrown.Set("syscall", error.call);
-  thrown.Set("errno", Napi::Number::New(env, error.code));
-  thrown.Set("subject", error.subject);
-  thrown.ThrowAsJavaScriptException();
+  Describe(env, error).ThrowAsJavaScriptException();
   return env.Undefined();
 }
 

@@ -6,6 +6,7 @@
 #include "../kernel/message.h"
 #include "../kernel/terminal.h"
 #include "convert.h"
+#include "layers.h"
 
 namespace cloister::binding {
 namespace {
@@ -83,6 +84,8 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("receiveFd", ReceiveFd);
   add("resizeTerminal", ResizeTerminal);
   add("attachDeviceFilter", AttachDeviceFilter);
+  add("unpackTar", UnpackTar);
+  add("removeTree", RemoveTree);
   return exports;
 }
 

@@ -117,6 +117,7 @@ const char* AddXattr(const Record& record, PaxRecords& records) {
   if (name.empty()) return "an extended attribute without a name";
   std::string* known = FindXattr(records, name);
   if (known == nullptr) {
+    if (records.xattrs.size() >= kMaxXattrs) return "more than 1024 extended attributes";
     records.xattrs.emplace_back(std::move(name), std::move(value));
   } else if (is_plain) {
     *known = std::move(value);

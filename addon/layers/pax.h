@@ -13,6 +13,9 @@
 
 namespace cloister::layers {
 
+// More than a kernel lists of one file, whose names have to fit into 64 KiB, xattr(7).
+inline constexpr size_t kMaxXattrs = 1024;
+
 struct PaxTime {
   int64_t seconds = 0;
   uint32_t nanoseconds = 0;  // forward, also before 1970

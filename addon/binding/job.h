@@ -1,0 +1,98 @@
+// Work that waits for disks or for others runs on a thread of its own and settles a promise. Never on the four threads that
+// Node shares among all of its file system calls: a few unpackings would stop the application's own reads.
+#pragma once
+
+#include <napi.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "../kernel/result.h"
+#include "convert.h"
+
+namespace cloister::binding {
+
+// `Work` runs on the thread and must not touch JavaScript; `Settle` makes its result a value, back on Node's.
+//
+//   main thread                 own thread
+//   Start ── pthread_create ──► work()
+//     │ promise                   │ napi_call_threadsafe_function
+//   Finish ◄──────────────────────┘ (the loop stays alive until then)
+//
+// There is no way to stop it but to end its input: close the pipe that it reads.
+template <class T>
+class Job {
+ public:
+  using Work = std::function<Result<T>()>;
+  using Settle = std::function<Napi::Value(Napi::Env, T&)>;
+
+  static Napi::Value Start(Napi::Env env, const char* name, Work work, Settle settle) {
+    auto job = std::unique_ptr<Job>(new Job(env, std::move(work), std::move(settle)));
+    const Napi::Promise promise = job->promise_.Promise();
+    const napi_status made = napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1,
+                                                             nullptr, nullptr, nullptr, Finish, &job->done_);
+    if (made != napi_ok) return Throw(env, Error("pthread_create(3)", EAGAIN, name));
+    const int failed = StartThread(job.get());
+    if (failed != 0) {
+      napi_release_threadsafe_function(job->done_, napi_tsfn_abort);
+      return Throw(env, Error("pthread_create(3)", failed, name));
+    }
+    job.release();
+    return promise;
+  }
+
+ private:
+  Job(Napi::Env env, Work work, Settle settle)
+      : promise_(Napi::Promise::Deferred::New(env)), work_(std::move(work)), settle_(std::move(settle)) {}
+
+  static int StartThread(Job* job) {
+    // Signals are for the application's threads.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    const int failed = pthread_create(&thread, nullptr, Main, job);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (failed == 0) pthread_detach(thread);
+    return failed;
+  }
+
+  static void* Main(void* argument) {
+    auto* job = static_cast<Job*>(argument);
+    job->result_ = job->work_();
+    job->work_ = nullptr;
+    // Finish may delete the job before the next line.
+    napi_threadsafe_function done = job->done_;
+    // Closing: the environment went away (a worker thread was ended), and the function with it.
+    if (napi_call_threadsafe_function(done, job, napi_tsfn_blocking) != napi_ok) {
+      delete job;
+      return nullptr;
+    }
+    napi_release_threadsafe_function(done, napi_tsfn_release);
+    return nullptr;
+  }
+
+  static void Finish(napi_env raw_env, napi_value, void*, void* argument) {
+    const std::unique_ptr<Job> job(static_cast<Job*>(argument));
+    if (raw_env == nullptr) return;
+    const Napi::Env env(raw_env);
+    const Napi::HandleScope scope(env);
+    if (job->result_.ok()) {
+      job->promise_.Resolve(job->settle_(env, job->result_.value()));
+    } else {
+      job->promise_.Reject(Describe(env, job->result_.error()).Value());
+    }
+  }
+
+  Napi::Promise::Deferred promise_;
+  Work work_;
+  Settle settle_;
+  Result<T> result_;
+  napi_threadsafe_function done_ = nullptr;
+};
+
+}  // namespace cloister::binding

@@ -1,0 +1,15 @@
+// What the addon exports of addon/layers/.
+#pragma once
+
+#include <napi.h>
+
+namespace cloister::binding {
+
+// unpackTar(input, directory, options): a promise of what was unpacked. Both descriptors are copied: the caller may close its
+// own at once, and a writer at the other end of the input sees it closed when unpacking ends, however it ends.
+Napi::Value UnpackTar(const Napi::CallbackInfo& info);
+
+// removeTree(directory, name): a promise. The descriptor is copied.
+Napi::Value RemoveTree(const Napi::CallbackInfo& info);
+
+}  // namespace cloister::binding
