@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CloisterError } from '../errors.js';
+import type { UnpackOptions, Unpacked } from './layers.js';
 
 /** Everything the addon exports; `addon/binding/module.cc` is the other end of this list. */
 export interface Addon {
@@ -16,6 +17,8 @@ export interface Addon {
   receiveFd(socket: number): number;
   resizeTerminal(fd: number, columns: number, rows: number): void;
   attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
+  unpackTar(input: number, directory: number, options: Required<UnpackOptions>): Promise<Unpacked>;
+  removeTree(directory: number, name: string): Promise<void>;
 }
 
 export const ADDON_EXPORTS = [
@@ -29,6 +32,8 @@ export const ADDON_EXPORTS = [
   'receiveFd',
   'resizeTerminal',
   'attachDeviceFilter',
+  'unpackTar',
+  'removeTree',
 ] as const satisfies readonly (keyof Addon)[];
 
 export interface NativeParts {

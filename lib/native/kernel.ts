@@ -67,7 +67,8 @@ export function kernelError(call: { syscall: string; errno: number; subject: str
   });
 }
 
-function isAddonError(error: unknown): error is { syscall: string; errno: number; subject: string } {
+/** What the addon throws, and what its promises reject with. */
+export function isAddonError(error: unknown): error is { syscall: string; errno: number; subject: string } {
   return typeof error === 'object' && error !== null && 'syscall' in error && 'errno' in error && 'subject' in error;
 }
 
