@@ -1,8 +1,10 @@
 #include "erofs_entries.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "erofs_layout.h"
 #include "erofs_sparse.h"
@@ -11,173 +13,284 @@
 namespace cloister::layers::erofs {
 namespace {
 
-// OCI image specification, layer.md, "Whiteouts".
-constexpr std::string_view kWhiteout = ".wh.";
-constexpr std::string_view kOpaque = ".wh..wh..opq";
+constexpr const char* kNoTarget = "a hard link to something that is not in the layer";
+constexpr const char* kTooMany = "the layer has more entries than allowed";
+constexpr size_t kMaxDepth = 1024;
+constexpr size_t kMaxLinks = 40;       // as the kernel follows, path_resolution(7)
+constexpr int kMaxSteps = 4096;        // names on the way, those out of links included
+constexpr uint32_t kMaxMajor = 0xFFF;  // makedev(3)
+constexpr uint32_t kMaxMinor = 0xFFFFF;
 
-Error FaultOf(const TarEntry& entry, FaultKind kind, const char* reason) {
-  return Fault(kind, entry.header_offset, entry.path, reason);
+uint32_t TypeOf(TarEntry::Kind kind) {
+  switch (kind) {
+    case TarEntry::Kind::kFile:
+    case TarEntry::Kind::kHardLink:
+      return S_IFREG;
+    case TarEntry::Kind::kDirectory:
+      return S_IFDIR;
+    case TarEntry::Kind::kSymlink:
+      return S_IFLNK;
+    case TarEntry::Kind::kCharDevice:
+      return S_IFCHR;
+    case TarEntry::Kind::kBlockDevice:
+      return S_IFBLK;
+    case TarEntry::Kind::kFifo:
+      return S_IFIFO;
+  }
+  return 0;
 }
 
-bool IsWhiteout(const Node& node) { return S_ISCHR(node.mode) && node.place == 0; }
+// The kernel's 32 bits, Linux include/linux/kdev_t.h.
+uint32_t DeviceNumber(uint32_t major, uint32_t minor) { return (minor & 0xFF) | major << 8 | (minor & ~0xFFU) << 12; }
 
 }  // namespace
 
-Entries::Entries(Tree& tree, TarReader& reader, ImageOutput& output, uint64_t max_overhead)
-    : tree_(tree), reader_(reader), output_(output), overhead_left_(max_overhead) {}
+Entries::Entries(Tree& tree, TarReader& reader, ImageOutput& output, const EntryLimits& limits)
+    : tree_(tree), reader_(reader), output_(output), limits_(limits) {}
 
-Status Entries::Begin() {
+Status Entries::Run() {
   Node root;
   root.mode = S_IFDIR | 0755;
   CLOISTER_TRY(tree_.Add(root));
+  TarEntry entry;
+  for (;;) {
+    CLOISTER_ASSIGN(found, reader_.Next(entry));
+    if (!found) return LinkLate();
+    offset_ = entry.header_offset;
+    path_ = entry.path;
+    CLOISTER_TRY(Count(entry));
+    CLOISTER_TRY(Apply(entry));
+  }
+}
+
+Status Entries::Count(const TarEntry& entry) {
+  if (counts_.entries >= limits_.max_entries) return FaultHere(FaultKind::kLimit, kTooMany);
+  counts_.entries++;
+  if (entry.real_size > limits_.max_bytes - counts_.bytes) {
+    return FaultHere(FaultKind::kLimit, "the layer has more bytes than allowed");
+  }
+  counts_.bytes += entry.real_size;
+  if (entry.path.size() > limits_.max_path_bytes) return FaultHere(FaultKind::kLimit, "a path longer than allowed");
   return Done{};
 }
 
-Result<InodeId> Entries::Subdirectory(const TarEntry& entry, InodeId parent, std::string_view name, bool create) {
-  const InodeId found = tree_.Find(parent, name);
-  if (found != kNone && S_ISDIR(tree_.node(found).mode)) return Result<InodeId>(InodeId{found});
-  if (!create) return FaultOf(entry, FaultKind::kCorrupt, "its target is not in the layer");
-  Node directory;
-  directory.mode = S_IFDIR | 0755;
-  directory.opaque = found != kNone;
-  CLOISTER_ASSIGN(id, tree_.Add(directory));
+Status Entries::Apply(TarEntry& entry) {
+  EntryPath path;
+  bool escapes;
+  if (const char* fault = ParseEntryPath(path_, path, escapes)) {
+    return FaultHere(escapes ? FaultKind::kEscape : FaultKind::kCorrupt, fault);
+  }
+  if (path.kind == EntryPath::Kind::kIgnored) return Done{};
+  if (path.kind == EntryPath::Kind::kRoot) {
+    if (entry.kind == TarEntry::Kind::kDirectory) return Directory(entry, kRoot, kRoot, {});
+    return FaultHere(FaultKind::kCorrupt, "the layer's own directory as something else");
+  }
+  CLOISTER_ASSIGN(parent, Walk(path.parents, Missing::kMake));
+  if (path.kind == EntryPath::Kind::kOpaque) {
+    tree_.node(parent).opaque = true;
+    return Done{};
+  }
+  if (path.kind == EntryPath::Kind::kWhiteout) return Whiteout(parent, path.name);
+  if (entry.kind == TarEntry::Kind::kHardLink) return HardLink(entry, parent, path.name);
+  if (entry.kind == TarEntry::Kind::kDirectory)
+    return Directory(entry, tree_.Find(parent, path.name), parent, path.name);
+  return Other(entry, parent, path.name);
+}
+
+Result<InodeId> Entries::MakeImplied(InodeId parent, std::string_view name) {
+  CLOISTER_TRY(Count(TarEntry()));
+  Node node;
+  node.mode = S_IFDIR | 0755;
+  node.opaque = tree_.Find(parent, name) != kNone;
+  CLOISTER_ASSIGN(id, tree_.Add(node));
   CLOISTER_TRY(tree_.Put(parent, name, id));
   return Result<InodeId>(InodeId{id});
 }
 
-Result<Entries::Where> Entries::Resolve(const TarEntry& entry, std::string_view path, bool create) {
-  Where where;
-  while (!path.empty()) {
-    const size_t slash = path.find('/');
-    const std::string_view part = path.substr(0, slash);
-    path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
-    if (part.empty() || part == ".") continue;
-    if (part == "..") return FaultOf(entry, FaultKind::kEscape, "a path with \"..\"");
-    if (part.size() > kNameMax) return FaultOf(entry, FaultKind::kLimit, "a name of more than 255 bytes");
-    if (!where.name.empty()) {
-      CLOISTER_ASSIGN(next, Subdirectory(entry, where.parent, where.name, create));
-      where.parent = next;
+// The links on the way are followed as if the layer were the root directory.
+Result<InodeId> Entries::Walk(const std::vector<std::string_view>& names, Missing missing) {
+  std::vector<std::string_view> ahead(names.rbegin(), names.rend());
+  std::deque<std::string> targets;  // what the names ahead are views of
+  std::vector<InodeId> at = {kRoot};
+  for (int steps = 0; !ahead.empty(); steps++) {
+    if (steps >= kMaxSteps) return FaultHere(FaultKind::kLimit, "its path leads through more than 4096 names");
+    const std::string_view name = ahead.back();
+    ahead.pop_back();
+    if (name == "..") {
+      if (at.size() > 1) at.pop_back();
+      continue;
     }
-    where.name = part;
+    if (name.size() > kMaxNameBytes) {
+      return FaultHere(FaultKind::kCorrupt, "its path leads through a name of more than 255 bytes");
+    }
+    InodeId found = tree_.Find(at.back(), name);
+    if (found != kNone && S_ISLNK(tree_.node(found).mode)) {
+      if (targets.size() >= kMaxLinks)
+        return FaultHere(FaultKind::kCorrupt, "its path leads through more than 40 links");
+      targets.emplace_back(tree_.TargetOf(tree_.node(found)));
+      if (targets.back().starts_with('/')) at.resize(1);
+      const std::vector<std::string_view> detour = SplitPath(targets.back());
+      ahead.insert(ahead.end(), detour.rbegin(), detour.rend());
+      continue;
+    }
+    if (found == kNone || !S_ISDIR(tree_.node(found).mode)) {
+      if (missing == Missing::kReport) return Result<InodeId>(InodeId{kNone});
+      CLOISTER_ASSIGN(made, MakeImplied(at.back(), name));
+      found = made;
+    }
+    if (at.size() > kMaxDepth) return FaultHere(FaultKind::kLimit, "more than 1024 directories deep");
+    at.push_back(found);
   }
-  return Result<Where>(std::move(where));
+  return Result<InodeId>(InodeId{at.back()});
 }
 
-Result<uint32_t> Entries::DeviceOf(const TarEntry& entry) const {
-  // What the kernel's 32-bit device numbers hold, Linux include/linux/kdev_t.h.
-  if (entry.dev_major > 0xFFF || entry.dev_minor > 0xFFFFF) {
-    return FaultOf(entry, FaultKind::kUnsupported, "a device number that Linux does not have");
-  }
-  const uint32_t number = (entry.dev_minor & 0xFF) | entry.dev_major << 8 | (entry.dev_minor & ~0xFFU) << 12;
-  return Result<uint32_t>(uint32_t{number});
-}
-
-Result<Node> Entries::NodeOf(const TarEntry& entry, uint16_t type) {
-  if (entry.uid >= UINT32_MAX || entry.gid >= UINT32_MAX) {
-    return FaultOf(entry, FaultKind::kUnsupported, "an owner that Linux does not have");
-  }
+Result<Node> Entries::NodeOf(TarEntry& entry, uint32_t type) {
+  Attributes attributes;
+  if (const char* fault = TakeAttributes(entry, attributes)) return FaultHere(FaultKind::kCorrupt, fault);
+  EncodedXattrs xattrs;
+  if (const char* fault = EncodeXattrs(attributes.xattrs, type, xattrs)) return FaultHere(FaultKind::kCorrupt, fault);
+  counts_.dropped_attributes += xattrs.dropped;
   Node node;
-  node.mode = static_cast<uint16_t>(type | entry.mode);
-  node.uid = static_cast<uint32_t>(entry.uid);
-  node.gid = static_cast<uint32_t>(entry.gid);
-  node.mtime_s = entry.mtime_s;
-  node.mtime_ns = entry.mtime_ns;
-  CLOISTER_ASSIGN(xattrs, EncodeXattrs(entry));
-  node.xattrs = tree_.AddXattrs(std::move(xattrs));
+  const uint32_t mode = xattrs.has_mode ? (attributes.mode & ~0777U) | xattrs.mode : attributes.mode;
+  // A symbolic link has no mode of its own, symlink(7).
+  node.mode = static_cast<uint16_t>(type | (type == S_IFLNK ? 0777U : mode));
+  node.uid = attributes.uid;
+  node.gid = attributes.gid;
+  node.mtime_s = attributes.mtime_s;
+  node.mtime_ns = attributes.mtime_ns;
+  node.xattrs = tree_.AddXattrs(std::move(xattrs.set));
   return Result<Node>(Node(node));
 }
 
-Status Entries::AddWhiteout(const TarEntry& entry, const Where& where) {
-  if (where.name == kOpaque) {
-    tree_.node(where.parent).opaque = true;
-    return Done{};
-  }
-  const std::string_view hidden = std::string_view(where.name).substr(kWhiteout.size());
-  if (hidden.empty() || hidden == "." || hidden == "..")
-    return FaultOf(entry, FaultKind::kEscape, "a whiteout of no name");
-  const InodeId found = tree_.Find(where.parent, hidden);
-  if (found != kNone) {
-    // Only what is in layers below is hidden.
-    if (S_ISDIR(tree_.node(found).mode)) tree_.node(found).opaque = true;
-    return Done{};
-  }
-  Node whiteout;
-  whiteout.mode = S_IFCHR;
-  CLOISTER_ASSIGN(id, tree_.Add(whiteout));
-  return tree_.Put(where.parent, hidden, id);
-}
-
-Status Entries::AddLink(const TarEntry& entry, const Where& where) {
-  CLOISTER_ASSIGN(target, Resolve(entry, entry.link, false));
-  const InodeId id = target.name.empty() ? kNone : tree_.Find(target.parent, target.name);
-  if (id == kNone || IsWhiteout(tree_.node(id)))
-    return FaultOf(entry, FaultKind::kCorrupt, "its target is not in the layer");
-  if (S_ISDIR(tree_.node(id).mode)) return FaultOf(entry, FaultKind::kCorrupt, "a hard link to a directory");
-  return tree_.Put(where.parent, where.name, id);
-}
-
-Status Entries::AddDirectory(const TarEntry& entry, const Where& where) {
+Status Entries::Directory(TarEntry& entry, InodeId existing, InodeId parent, std::string_view name) {
   CLOISTER_ASSIGN(node, NodeOf(entry, S_IFDIR));
-  const InodeId found = where.name.empty() ? kRoot : tree_.Find(where.parent, where.name);
-  if (found != kNone && S_ISDIR(tree_.node(found).mode)) {
-    node.opaque = tree_.node(found).opaque;
-    tree_.node(found) = node;
+  if (existing != kNone && S_ISDIR(tree_.node(existing).mode)) {
+    node.opaque = tree_.node(existing).opaque;
+    tree_.node(existing) = node;
     return Done{};
   }
-  node.opaque = found != kNone;
+  // What lower layers have here was replaced by what this one had here.
+  node.opaque = existing != kNone;
   CLOISTER_ASSIGN(id, tree_.Add(node));
-  return tree_.Put(where.parent, where.name, id);
+  return tree_.Put(parent, name, id);
 }
 
 Status Entries::SetContents(const TarEntry& entry, Node& node) {
   node.size = entry.real_size;
   node.place = entry.data_offset;
   if ((entry.data_offset + entry.size) / kBlock >= kNoBlock) {
-    return FaultOf(entry, FaultKind::kLimit, "an archive of more than 2 TiB");
+    return FaultHere(FaultKind::kLimit, "an archive of more than 2 TiB");
   }
   if (!entry.is_sparse || node.size == 0) return Done{};
   const uint64_t start = output_.offset();
-  CLOISTER_ASSIGN(file, ChunkSparseFile(entry, overhead_left_, reader_, output_));
+  CLOISTER_ASSIGN(file, ChunkSparseFile(entry, limits_.max_overhead_bytes - counts_.overhead_bytes, reader_, output_));
   const uint64_t written = output_.offset() - start + file.chunks.size() * sizeof(Chunk);
-  overhead_left_ -= std::min(overhead_left_, written - std::min(written, entry.size));
+  counts_.overhead_bytes += written - std::min(written, entry.size);
+  counts_.overhead_bytes = std::min(counts_.overhead_bytes, limits_.max_overhead_bytes);
   node.chunked = tree_.AddChunked(std::move(file));
   return Done{};
 }
 
-Status Entries::AddOther(const TarEntry& entry, const Where& where) {
-  Node node;
-  if (entry.kind == TarEntry::Kind::kFile) {
-    CLOISTER_ASSIGN(file, NodeOf(entry, S_IFREG));
-    node = file;
-    CLOISTER_TRY(SetContents(entry, node));
-  } else if (entry.kind == TarEntry::Kind::kSymlink) {
-    CLOISTER_ASSIGN(symlink, NodeOf(entry, S_IFLNK));
-    node = symlink;
-    node.mode = S_IFLNK | 0777;
+Status Entries::Other(TarEntry& entry, InodeId parent, std::string_view name) {
+  const uint32_t type = TypeOf(entry.kind);
+  if (type == S_IFLNK && entry.link.empty()) return FaultHere(FaultKind::kCorrupt, "a symbolic link to nothing");
+  if (type == S_IFLNK && entry.link.size() >= PATH_MAX) {
+    return FaultHere(FaultKind::kCorrupt, "a symbolic link to more than 4095 bytes");
+  }
+  if (type != S_IFREG && type != S_IFLNK && (entry.dev_major > kMaxMajor || entry.dev_minor > kMaxMinor)) {
+    return FaultHere(FaultKind::kCorrupt, "a device number that Linux does not have");
+  }
+  CLOISTER_ASSIGN(node, NodeOf(entry, type));
+  if (type == S_IFREG) CLOISTER_TRY(SetContents(entry, node));
+  if (type == S_IFCHR || type == S_IFBLK) node.place = DeviceNumber(entry.dev_major, entry.dev_minor);
+  if (type == S_IFLNK) {
     node.size = entry.link.size();
     node.place = tree_.AddTarget(entry.link);
-  } else if (entry.kind == TarEntry::Kind::kFifo) {
-    CLOISTER_ASSIGN(fifo, NodeOf(entry, S_IFIFO));
-    node = fifo;
-  } else {
-    CLOISTER_ASSIGN(device, NodeOf(entry, entry.kind == TarEntry::Kind::kCharDevice ? S_IFCHR : S_IFBLK));
-    CLOISTER_ASSIGN(number, DeviceOf(entry));
-    node = device;
-    node.place = number;
   }
   CLOISTER_ASSIGN(id, tree_.Add(node));
-  return tree_.Put(where.parent, where.name, id);
+  return tree_.Put(parent, name, id);
 }
 
-Status Entries::Add(const TarEntry& entry) {
-  CLOISTER_ASSIGN(where, Resolve(entry, entry.path, true));
-  if (where.name.empty() && entry.kind != TarEntry::Kind::kDirectory) {
-    return FaultOf(entry, FaultKind::kEscape, "the root is to be something else than a directory");
+// https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
+Status Entries::Whiteout(InodeId parent, std::string_view name) {
+  const InodeId own = tree_.Find(parent, name);
+  if (own != kNone) {
+    // A file of this layer hides the lower one as well.
+    if (S_ISDIR(tree_.node(own).mode)) tree_.node(own).opaque = true;
+    return Done{};
   }
-  if (where.name.starts_with(kWhiteout)) return AddWhiteout(entry, where);
-  if (entry.kind == TarEntry::Kind::kHardLink) return AddLink(entry, where);
-  if (entry.kind == TarEntry::Kind::kDirectory) return AddDirectory(entry, where);
-  return AddOther(entry, where);
+  Node node;
+  node.mode = S_IFCHR;
+  node.is_whiteout = true;
+  CLOISTER_ASSIGN(id, tree_.Add(node));
+  return tree_.Put(parent, name, id);
+}
+
+Result<InodeId> Entries::LinkTarget(std::string_view target) {
+  EntryPath path;
+  bool escapes;
+  if (const char* fault = ParseEntryPath(target, path, escapes)) {
+    return FaultHere(escapes ? FaultKind::kEscape : FaultKind::kCorrupt,
+                     escapes ? "the hard link's target leads out of the layer" : fault);
+  }
+  if (path.kind == EntryPath::Kind::kRoot) return FaultHere(FaultKind::kCorrupt, "a hard link to a directory");
+  if (path.kind != EntryPath::Kind::kPlain) return FaultHere(FaultKind::kCorrupt, kNoTarget);
+  CLOISTER_ASSIGN(parent, Walk(path.parents, Missing::kReport));
+  if (parent == kNone) return Result<InodeId>(InodeId{kNone});
+  return Result<InodeId>(tree_.Find(parent, path.name));
+}
+
+Result<bool> Entries::Link(std::string_view target, InodeId parent, std::string_view name) {
+  CLOISTER_ASSIGN(id, LinkTarget(target));
+  if (id == kNone) return Result<bool>(false);
+  if (S_ISDIR(tree_.node(id).mode)) return FaultHere(FaultKind::kCorrupt, "a hard link to a directory");
+  const InodeId existing = tree_.Find(parent, name);
+  if (existing != kNone && S_ISDIR(tree_.node(existing).mode)) {
+    // The target may be inside of the directory whose place the link takes.
+    tree_.Remove(parent, name);
+    CLOISTER_ASSIGN(still, LinkTarget(target));
+    if (still != id) return FaultHere(FaultKind::kCorrupt, kNoTarget);
+  }
+  CLOISTER_TRY(tree_.Put(parent, name, id));
+  return Result<bool>(true);
+}
+
+Status Entries::HardLink(TarEntry& entry, InodeId parent, std::string_view name) {
+  CLOISTER_ASSIGN(done, Link(entry.link, parent, name));
+  if (done) return Done{};
+  // Whatever has this name when all entries were read came after the link, and stays.
+  tree_.Remove(parent, name);
+  late_links_.push_back({entry.path, entry.link, entry.header_offset});
+  return Done{};
+}
+
+// True when the link is made, or its name has been taken by a later entry.
+Result<bool> Entries::TryLate(const LateLink& late) {
+  offset_ = late.offset;
+  path_ = late.path;
+  EntryPath path;
+  bool escapes;
+  if (const char* fault = ParseEntryPath(path_, path, escapes)) return FaultHere(FaultKind::kCorrupt, fault);
+  CLOISTER_ASSIGN(parent, Walk(path.parents, Missing::kMake));
+  if (tree_.Find(parent, path.name) != kNone) return Result<bool>(true);
+  return Link(late.target, parent, path.name);
+}
+
+Status Entries::LinkLate() {
+  // A link may wait for another one; going to and fro takes chains of either direction in one go.
+  constexpr int kTurns = 16;
+  for (int turn = 0; turn < kTurns && !late_links_.empty(); turn++) {
+    std::vector<LateLink> left;
+    for (const LateLink& late : late_links_) {
+      CLOISTER_ASSIGN(done, TryLate(late));
+      if (!done) left.push_back(late);
+    }
+    std::reverse(left.begin(), left.end());
+    late_links_ = std::move(left);
+  }
+  if (late_links_.empty()) return Done{};
+  const LateLink& missing = late_links_.front();
+  return Fault(FaultKind::kCorrupt, missing.offset, missing.path, kNoTarget);
 }
 
 }  // namespace cloister::layers::erofs

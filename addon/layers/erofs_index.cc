@@ -10,6 +10,9 @@
 namespace cloister::layers {
 namespace {
 
+// As the unpacker allows: tar programs fill their last record.
+constexpr uint64_t kMaxTrailingBytes = uint64_t{64} * 1024 * 1024;
+
 Status CheckOutput(int fd) {
   struct stat about;
   if (fstat(fd, &about) != 0) return LastError("fstat(2)", "layer index");
@@ -25,21 +28,15 @@ Result<IndexReport> IndexTar(ByteSource& source, int output_fd, const IndexOptio
   TarReader reader(source);
   ImageOutput output(output_fd, erofs::kFirstBlock * erofs::kBlock);
   erofs::Tree tree(options.max_entries);
-  erofs::Entries entries(tree, reader, output, options.max_bytes);
-  CLOISTER_TRY(entries.Begin());
-  erofs::Archive archive;
-  archive.digest = options.layer;
-  TarEntry entry;
-  for (;; archive.entries++) {
-    CLOISTER_ASSIGN(found, reader.Next(entry));
-    if (!found) break;
-    CLOISTER_TRY(entries.Add(entry));
-  }
-  CLOISTER_TRY(reader.Drain(UINT64_MAX));
-  archive.bytes = reader.offset();
-  CLOISTER_ASSIGN(plan, erofs::LayoutPlan::Make(tree, options.max_bytes));
+  erofs::Entries entries(tree, reader, output,
+                         {options.max_entries, options.max_bytes, options.max_index_bytes, options.max_path_bytes});
+  CLOISTER_TRY(entries.Run());
+  CLOISTER_TRY(reader.Drain(kMaxTrailingBytes));
+  const erofs::EntryCounts& counts = entries.counts();
+  const erofs::Archive archive = {reader.offset(), counts.entries, options.layer};
+  CLOISTER_ASSIGN(plan, erofs::LayoutPlan::Make(tree, options.max_index_bytes));
   CLOISTER_ASSIGN(bytes, erofs::WriteImage(tree, plan, archive, output_fd, output));
-  return Result<IndexReport>({archive.entries, bytes, archive.bytes});
+  return Result<IndexReport>({counts.entries, bytes, archive.bytes, counts.dropped_attributes});
 }
 
 }  // namespace cloister::layers

@@ -13,15 +13,18 @@ namespace cloister::layers {
 struct IndexOptions {
   // What the index is of; MountErofs asks for it again.
   erofs::LayerDigest layer;
-  uint64_t max_entries = 4'000'000;
-  // Of metadata, and of what sparse files take beyond their data.
-  uint64_t max_bytes = uint64_t{1} << 30;
+  uint64_t max_entries = UINT64_MAX;  // and directories that have to be made for them
+  uint64_t max_bytes = UINT64_MAX;    // of all files together, holes included
+  // Of the index, beyond what it copies out of the archive.
+  uint64_t max_index_bytes = uint64_t{1} << 30;
+  uint32_t max_path_bytes = 4096;
 };
 
 struct IndexReport {
-  uint64_t entries = 0;  // of the archive
+  uint64_t entries = 0;  // implied directories included
   uint64_t bytes = 0;    // of the index
   uint64_t archive_bytes = 0;
+  uint64_t dropped_attributes = 0;  // extended ones that were refused or that no file system stores
 };
 
 // Reads `archive` to its end and writes its index to `output`, an empty regular file. An index is complete when this succeeds:

@@ -110,16 +110,44 @@ Result<LayoutPlan> LayoutPlan::Make(Tree& tree, uint64_t max_bytes) {
   LayoutPlan plan;
   plan.names_ = tree.TakeSorted();
   plan.places_.resize(tree.inodes());
-  plan.CountNames(tree);
+  plan.CountNames();
+  plan.DropHiddenWhiteouts(tree);
   CLOISTER_TRY(plan.PlaceAll(tree, max_bytes));
   return Result<LayoutPlan>(std::move(plan));
 }
 
-void LayoutPlan::CountNames(const Tree&) {
+void LayoutPlan::CountNames() {
   for (uint32_t i = 0; i < names_.size(); i++) {
     Place& parent = places_[names_[i].parent];
     if (parent.names++ == 0) parent.first_name = i;
   }
+}
+
+// Overlayfs does not look for whiteouts where nothing is merged, and lists them.
+void LayoutPlan::DropHiddenWhiteouts(const Tree& tree) {
+  struct Visit {
+    InodeId directory;
+    bool inside_opaque;
+  };
+  std::vector<Visit> ahead = {{kRoot, false}};
+  bool drops = false;
+  while (!ahead.empty()) {
+    const Visit visit = ahead.back();
+    ahead.pop_back();
+    const bool inside_opaque = visit.inside_opaque || tree.node(visit.directory).opaque;
+    const Place& place = places_[visit.directory];
+    for (Name& name : std::span(names_).subspan(place.first_name, place.names)) {
+      const Node& child = tree.node(name.child);
+      if (S_ISDIR(child.mode)) ahead.push_back({name.child, inside_opaque});
+      if (!inside_opaque || !child.is_whiteout) continue;
+      name.child = kNone;
+      drops = true;
+    }
+  }
+  if (!drops) return;
+  std::erase_if(names_, [](const Name& name) { return name.child == kNone; });
+  for (Place& place : places_) place = Place();
+  CountNames();
 }
 
 // Parents before children, depth first by directory; a stack of our own, because the depth is the archive's to choose.

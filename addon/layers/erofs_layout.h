@@ -41,7 +41,8 @@ class LayoutPlan {
   void FillDirectory(const Tree& tree, InodeId id, std::string& contents) const;
 
  private:
-  void CountNames(const Tree& tree);
+  void CountNames();
+  void DropHiddenWhiteouts(const Tree& tree);
   Status PlaceAll(const Tree& tree, uint64_t max_bytes);
   Status PlaceOne(const Tree& tree, InodeId id, uint64_t max_bytes);
   uint64_t DirectorySize(const Tree& tree, const Place& place) const;

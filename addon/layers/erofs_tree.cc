@@ -3,15 +3,12 @@
 #include <algorithm>
 
 #include "fault.h"
+#include "name_hash.h"
 
 namespace cloister::layers::erofs {
 namespace {
 
 constexpr const char* kTooMany = "the layer has more files than allowed";
-
-size_t HashOf(InodeId parent, std::string_view name) {
-  return std::hash<std::string_view>{}(name) ^ (static_cast<size_t>(parent) * 0x9E3779B97F4A7C15ULL);
-}
 
 }  // namespace
 
@@ -29,9 +26,7 @@ Result<InodeId> Tree::Add(const Node& node) {
 
 size_t Tree::SlotOf(InodeId parent, std::string_view name) const {
   const size_t mask = table_.size() - 1;
-  // std::hash of a string is well mixed; the high half is, too, where the table is small.
-  size_t slot = HashOf(parent, name);
-  slot = (slot ^ slot >> 32) & mask;
+  size_t slot = HashName(parent, name) & mask;
   for (; table_[slot] != 0; slot = (slot + 1) & mask) {
     const Name& found = entries_[table_[slot] - 1];
     if (found.parent == parent && NameOf(found) == name) break;

@@ -1,9 +1,13 @@
 #include "erofs_xattrs.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 
+#include "acl.h"
 #include "erofs_format.h"
+#include "file_capability.h"
 
 namespace cloister::layers::erofs {
 namespace {
@@ -14,8 +18,13 @@ struct Prefix {
 };
 
 // Linux fs/erofs/erofs_fs.h. An access control list has no name beyond its prefix.
-constexpr std::array<Prefix, 5> kPrefixes = {
-    {{"user.", 1}, {"system.posix_acl_access", 2}, {"system.posix_acl_default", 3}, {"trusted.", 4}, {"security.", 6}}};
+constexpr std::array<Prefix, 5> kPrefixes = {{
+    {"user.", 1},
+    {kAccessAclName, 2},
+    {kDefaultAclName, 3},
+    {"trusted.", 4},
+    {"security.", 6},
+}};
 
 const Prefix* PrefixOf(std::string_view name) {
   for (const Prefix& prefix : kPrefixes) {
@@ -25,35 +34,66 @@ const Prefix* PrefixOf(std::string_view name) {
   return nullptr;
 }
 
+// Kinds of attributes that files of this type do not have, xattr(7).
+bool IsMisplaced(const Prefix& prefix, uint32_t type) {
+  if (prefix.text == "user.") return type != S_IFREG && type != S_IFDIR;
+  if (prefix.text == kAccessAclName || prefix.text == kDefaultAclName) return type == S_IFLNK;
+  return false;
+}
+
+enum class Verdict { kKeep, kDrop, kRefuse };
+
+// What setxattr(2) says to the value.
+Verdict Judge(std::string_view name, std::string_view value, uint32_t type, EncodedXattrs& encoded) {
+  if (name == kCapabilityName) {
+    CapabilityOwner owner;
+    return ParseCapability(value, owner) ? Verdict::kKeep : Verdict::kRefuse;
+  }
+  if (name != kAccessAclName && name != kDefaultAclName) return Verdict::kKeep;
+  constexpr std::string_view kEmptyAcl("\2\0\0\0", 4);
+  if (value == kEmptyAcl) return Verdict::kDrop;
+  std::vector<AclEntry> entries;
+  if (!ParseAcl(value, entries) || (name == kDefaultAclName && type != S_IFDIR)) return Verdict::kRefuse;
+  if (name == kAccessAclName) {
+    encoded.has_mode = true;
+    encoded.mode = ModeOfAcl(entries);
+  }
+  return Verdict::kKeep;
+}
+
+void Append(const Prefix& prefix, std::string_view name, std::string_view value, std::string& set) {
+  const XattrEntry head = {static_cast<uint8_t>(name.size()), prefix.index, static_cast<uint16_t>(value.size())};
+  set.append(reinterpret_cast<const char*>(&head), sizeof head);
+  set += name;
+  set += value;
+  set.resize(RoundUp<size_t>(set.size(), 4));
+}
+
 }  // namespace
 
-Result<std::string> EncodeXattrs(const TarEntry& entry) {
-  std::vector<const std::pair<std::string, std::string>*> sorted;
-  for (const auto& xattr : entry.xattrs) sorted.push_back(&xattr);
+const char* EncodeXattrs(const Xattrs& xattrs, uint32_t type, EncodedXattrs& encoded) {
+  std::vector<const Xattrs::value_type*> sorted;
+  for (const auto& xattr : xattrs) sorted.push_back(&xattr);
   std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
-  const auto fault = [&](FaultKind kind, const char* reason) {
-    return Fault(kind, entry.header_offset, entry.path, reason);
-  };
 
-  std::string out;
   for (const auto* xattr : sorted) {
-    const Prefix* prefix = PrefixOf(xattr->first);
-    if (prefix == nullptr) return fault(FaultKind::kUnsupported, "an extended attribute that EROFS cannot hold");
-    const std::string_view name = std::string_view(xattr->first).substr(prefix->text.size());
-    if (name.size() > kNameMax || xattr->second.size() > UINT16_MAX) {
-      return fault(FaultKind::kLimit, "an extended attribute that is too large");
+    const auto& [name, value] = *xattr;
+    const Prefix* prefix = PrefixOf(name);
+    if (!IsXattrAllowed(name) || prefix == nullptr || IsMisplaced(*prefix, type)) {
+      encoded.dropped++;
+      continue;
     }
-    const XattrEntry head = {static_cast<uint8_t>(name.size()), prefix->index,
-                             static_cast<uint16_t>(xattr->second.size())};
-    out.append(reinterpret_cast<const char*>(&head), sizeof head);
-    out += name;
-    out += xattr->second;
-    out.resize(RoundUp<size_t>(out.size(), 4));
+    const std::string_view rest = std::string_view(name).substr(prefix->text.size());
+    const bool is_named = !rest.empty() || prefix->text.back() != '.';
+    if (!is_named || name.size() > kNameMax) return "the kernel takes no attribute of such a name";
+    if (value.size() > UINT16_MAX) return "an extended attribute of more than 65535 bytes";
+    const Verdict verdict = Judge(name, value, type, encoded);
+    if (verdict == Verdict::kRefuse) return "the kernel takes no such attribute";
+    if (verdict == Verdict::kKeep) Append(*prefix, rest, value, encoded.set);
   }
-  // One unit less than there are, and room for the mark of an opaque directory.
-  if (out.size() / 4 > kXattrMaxUnits - 16)
-    return fault(FaultKind::kLimit, "more extended attributes than fit an inode");
-  return Result<std::string>(std::move(out));
+  // The first unit stands for the header, and there is to be room for the mark of an opaque directory.
+  constexpr size_t kReserved = 16;
+  return encoded.set.size() / 4 > kXattrMaxUnits - kReserved ? "more extended attributes than fit 256 KiB" : nullptr;
 }
 
 }  // namespace cloister::layers::erofs
