@@ -3,6 +3,7 @@
 
 #include "../kernel/device_filter.h"
 #include "../kernel/host_calls.h"
+#include "../kernel/kill_members.h"
 #include "../kernel/message.h"
 #include "../kernel/terminal.h"
 #include "convert.h"
@@ -65,6 +66,11 @@ Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
   return Convert(info.Env(), cloister::ResizeTerminal(Int(info, 0), Uint(info, 1), Uint(info, 2)));
 }
 
+Napi::Value KillMembers(const Napi::CallbackInfo& info) {
+  const std::string file = info[0].ToString();
+  return Convert(info.Env(), cloister::KillMembers(file.c_str()));
+}
+
 Napi::Value AttachDeviceFilter(const Napi::CallbackInfo& info) {
   const auto program = info[1].As<Napi::Uint8Array>();
   return Convert(info.Env(), cloister::AttachDeviceFilter(Int(info, 0), program.Data(), program.ByteLength()));
@@ -83,6 +89,7 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("send", Send);
   add("receiveFd", ReceiveFd);
   add("resizeTerminal", ResizeTerminal);
+  add("killMembers", KillMembers);
   add("attachDeviceFilter", AttachDeviceFilter);
   add("unpackTar", UnpackTar);
   add("removeTree", RemoveTree);

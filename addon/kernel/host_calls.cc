@@ -30,8 +30,10 @@ Result<FdPair> Pipe(PipeEnd ours, int capacity_bytes) {
 }
 
 Result<UniqueFd> CloneMount(const char* path, bool recursive) {
-  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? sys::kAtRecursive : 0);
-  UniqueFd fd(sys::OpenTree(AT_FDCWD, path, flags));
+  const UniqueFd found(sys::OpenAt2(AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_SYMLINKS));
+  if (!found.valid()) return LastError("openat2(2)", path);
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | sys::kAtEmptyPath | (recursive ? sys::kAtRecursive : 0);
+  UniqueFd fd(sys::OpenTree(found.get(), "", flags));
   if (!fd.valid()) return LastError("open_tree(2)", path);
   return Result<UniqueFd>(static_cast<UniqueFd&&>(fd));
 }

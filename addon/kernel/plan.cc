@@ -138,6 +138,7 @@ Result<LaunchPlan> DecodeLaunchPlan(const uint8_t* data, size_t size, Arena& are
   plan.namespaces = in.U64();
   plan.uid_map = in.List<IdMapEntry>(ReadIdMapEntry);
   plan.gid_map = in.List<IdMapEntry>(ReadIdMapEntry);
+  plan.next_root = in.U32();
   plan.hostname = in.String();
   plan.domainname = in.String();
   plan.time_offsets = {Flag(in), in.I64(), in.I64()};

@@ -130,6 +130,7 @@ struct LaunchPlan {
   uint64_t namespaces;  // CLONE_NEW*
   Array<IdMapEntry> uid_map;
   Array<IdMapEntry> gid_map;
+  uint32_t next_root;  // the host's id of root in the sandbox that is likely to be launched next; 0: unknown
   const char* hostname;
   const char* domainname;
   TimeOffsets time_offsets;

@@ -1,7 +1,7 @@
 #include "accounts.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "../kernel/syscalls.h"
@@ -56,10 +56,24 @@ bool ParseUser(Field line, Field& name, Account& account) {
   return true;
 }
 
+// Memory straight from the kernel: init shares its heap with the process that reads here (CLONE_VM), which somebody inside can kill
+// at any instruction, also in the middle of malloc(3).
 struct Text {
   char* data = nullptr;
   size_t size = 0;
-  ~Text() { free(data); }
+  size_t capacity = 0;
+
+  Status Reserve(size_t bytes, const char* subject) {
+    void* pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return LastError("mmap(2)", subject);
+    data = static_cast<char*>(pages);
+    capacity = bytes;
+    return {};
+  }
+
+  ~Text() {
+    if (data != nullptr) munmap(data, capacity);
+  }
 };
 
 Status ReadWhole(const char* path, Text& text) {
@@ -69,12 +83,11 @@ Status ReadWhole(const char* path, Text& text) {
   struct stat about;
   if (fstat(fd.get(), &about) != 0) return LastError("stat(2)", path);
   if (!S_ISREG(about.st_mode)) return Error("stat(2)", EINVAL, path);
-  const size_t capacity =
-      static_cast<size_t>(about.st_size) < kMaxFileBytes ? static_cast<size_t>(about.st_size) : kMaxFileBytes;
-  text.data = static_cast<char*>(malloc(capacity + 1));
-  if (text.data == nullptr) return Error("malloc(3)", ENOMEM, path);
-  while (text.size < capacity) {
-    const ssize_t n = read(fd.get(), text.data + text.size, capacity - text.size);
+  const auto size = static_cast<size_t>(about.st_size);
+  if (size == 0) return {};
+  CLOISTER_TRY(text.Reserve(size < kMaxFileBytes ? size : kMaxFileBytes, path));
+  while (text.size < text.capacity) {
+    const ssize_t n = read(fd.get(), text.data + text.size, text.capacity - text.size);
     if (n < 0) return LastError("read(2)", path);
     if (n == 0) break;
     text.size += static_cast<size_t>(n);

@@ -57,6 +57,8 @@ void AdoptedCgroups::Add(Message& message, Arena& arena) {
     strcpy(directory.path, path);
     directory.base = static_cast<UniqueFd&&>(message.fds[i]);
     count_++;
+    const UniqueFd owner(openat(directory.base.get(), directory.path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (owner.valid()) Move(owner.get());
   }
 }
 
@@ -65,6 +67,12 @@ void AdoptedCgroups::ThawAll() {
     const UniqueFd owner(openat(directories_[i].base.get(), directories_[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (owner.valid()) Walk(owner.get(), ThawOne, [](int, const char*) {});
   }
+}
+
+void AdoptedCgroups::Move(int directory) {
+  const UniqueFd tasks(openat(directory, "tasks", O_WRONLY | O_CLOEXEC));
+  // Refused: then it stays where it is, and nothing else depends on it.
+  if (tasks.valid() && write(tasks.get(), "0", 1) != 1) return;
 }
 
 bool AdoptedCgroups::Remove(const Directory& directory) {
@@ -80,6 +88,7 @@ bool AdoptedCgroups::Remove(const Directory& directory) {
 }
 
 void AdoptedCgroups::RemoveAll() {
+  for (unsigned i = 0; i < count_; i++) Move(directories_[i].base.get());
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     bool all = true;
     for (unsigned i = 0; i < count_; i++) all = Remove(directories_[i]) && all;

@@ -10,6 +10,7 @@ namespace cloister {
 class AdoptedCgroups {
  public:
   // Descriptors of one directory per hierarchy, and for each the path below it, `library/owner`, that is ours to remove.
+  // This process and all its children go there: a sandbox sees where its init is, which is not to be where the application is.
   void Add(Message& message, Arena& arena);
   // Lets go what is frozen, so that it can die.
   void ThawAll();
@@ -23,6 +24,8 @@ class AdoptedCgroups {
     char path[192];
   };
 
+  // v1 only; on v2 a group that has others below holds no process, and every init is cloned into its own.
+  static void Move(int directory);
   static bool Remove(const Directory& directory);
 
   Directory directories_[kMax];

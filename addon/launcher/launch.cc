@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../kernel/syscalls.h"
+#include "clone.h"
 #include "init.h"
 #include "sources.h"
 
@@ -46,7 +46,7 @@ Result<pid_t> CloneInit(const Launcher& launcher, const LaunchPlan& plan, const 
     args.cgroup = static_cast<uint64_t>(message.fd(plan.cgroup));
   }
   args.exit_signal = SIGCHLD;
-  const long pid = sys::Clone3(&args);
+  const long pid = CloneOwnedBy(RootOutside(plan.uid_map), &args);
   if (pid < 0) return LastError("clone3(2)", "namespaces");
   if (pid == 0) {
     if (mapped && !PassGate(gate)) _exit(1);

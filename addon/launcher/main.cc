@@ -2,10 +2,12 @@
 // Descriptor 3 is the control socket, 4 the status pipe; it is never started by hand.
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -36,8 +38,9 @@ class Loop {
 
   int Run(int children) {
     for (;;) {
-      pollfd events[2] = {{kControlFd, POLLIN, 0}, {children, POLLIN, 0}};
-      const int ready = Wait(events, 2);
+      // Of the status pipe only POLLERR is wanted: nobody reads it any more, pipe(7).
+      pollfd events[3] = {{kControlFd, POLLIN, 0}, {children, POLLIN, 0}, {kStatusFd, 0, 0}};
+      const int ready = Wait(events, 3);
       if (ready < 0 && errno != EINTR) return 1;
       if (events[1].revents != 0) {
         signalfd_siginfo ignored;
@@ -45,6 +48,8 @@ class Loop {
         }
         Reap();
       }
+      // A thread of the application that ended without a word leaves the socket open until the process ends.
+      if (events[2].revents != 0) break;
       if (events[0].revents != 0 && !Serve()) break;
     }
     EndAll();
@@ -106,6 +111,7 @@ class Loop {
   void Reap() {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+      launcher_.spare.Forget(pid);
       for (Sandbox** link = &sandboxes_; *link != nullptr; link = &(*link)->next) {
         if ((*link)->launched.pid != pid) continue;
         Sandbox* gone = *link;
@@ -161,6 +167,21 @@ int TakeSignals() {
   return signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+// What favours the application is not to favour what it does not trust: sandboxes inherit from here.
+void DropFavours() {
+  const int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+  char text[8] = "";
+  // A program whose score starts below zero could take it back there, proc_pid_oom_score_adj(5).
+  if (fd >= 0 && read(fd, text, sizeof text - 1) > 0 && text[0] == '-' && pwrite(fd, "0", 1, 0) != 1) text[0] = '\0';
+  if (fd >= 0) close(fd);
+  // Raw: musl refuses to wrap these two, sched(7).
+  const long policy = syscall(SYS_sched_getscheduler, 0);
+  const sched_param normal = {};
+  const bool is_real_time = policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE;
+  if (is_real_time) syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &normal);
+  if (getpriority(PRIO_PROCESS, 0) < 0) setpriority(PRIO_PROCESS, 0, 0);
+}
+
 void CloseInherited() {
   const int null = open("/dev/null", O_RDWR);
   for (int fd = 0; fd < 2; fd++) dup2(null, fd);
@@ -172,6 +193,7 @@ void CloseInherited() {
 
 int Main() {
   CloseInherited();
+  DropFavours();
   // Nobody but the host's root may look into this process or the inits forked from it, ptrace(2).
   prctl(PR_SET_DUMPABLE, 0);
   umask(022);

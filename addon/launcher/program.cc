@@ -214,6 +214,8 @@ int RunChild(void* argument) {
   step(Stage::kPrivileges, DropBoundingSet(plan.capabilities.bounding));
   if (early_filter) step(Stage::kSeccomp, InstallSeccomp(context.sandbox));
   step(Stage::kUser, SwitchUser(child.account));
+  // The memory is init's, and where fs.suid_dumpable is 1 the change of user has opened it to that user, prctl(2).
+  prctl(PR_SET_DUMPABLE, 0);
   // As the user, and after pivot_root: no path of the host can be meant (CVE-2024-21626).
   if (chdir(plan.cwd) != 0) step(Stage::kCwd, LastError("chdir(2)", plan.cwd));
   step(Stage::kPrivileges, SetCapabilities(plan.capabilities));

@@ -4,17 +4,11 @@
 #include <sys/stat.h>
 
 #include "../kernel/syscalls.h"
+#include "clone.h"
 #include "home.h"
 
 namespace cloister {
 namespace {
-
-uint32_t OutsideId(const Array<IdMapEntry>& map) {
-  for (const IdMapEntry& e : map) {
-    if (e.inside == 0) return e.outside;
-  }
-  return 0;
-}
 
 // Layers as descriptors exist since Linux 6.13 (Documentation/filesystems/overlayfs.rst); found out once, by trying.
 bool layers_by_descriptor = true;
@@ -67,8 +61,8 @@ SourceBuilder::SourceBuilder(const LaunchPlan& plan, const Message& message, int
       message_(message),
       id_map_(id_map),
       devices_(devices),
-      root_uid_(OutsideId(plan.uid_map)),
-      root_gid_(OutsideId(plan.gid_map)) {}
+      root_uid_(RootOutside(plan.uid_map)),
+      root_gid_(RootOutside(plan.gid_map)) {}
 
 Status SourceBuilder::Build(SourceSet& set) {
   if (plan_.sources.size > kMaxSources) return Error("launch plan", E2BIG, "sources");

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "../kernel/host_calls.h"
-#include "../kernel/syscalls.h"
+#include "clone.h"
 #include "id_maps.h"
 #include "init.h"
 
@@ -60,14 +60,14 @@ bool ReceiveSources(int socket, SourceSet& sources) {
 
 }  // namespace
 
-uint64_t CloneFlags(uint64_t namespaces) { return namespaces & ~static_cast<uint64_t>(CLONE_NEWCGROUP); }
-
 void Spare::Expect(const LaunchPlan& plan) {
-  if (IsPlain(plan)) expected_ = plan.namespaces;
+  if (!IsPlain(plan) || plan.next_root == 0) return;
+  expected_ = plan.namespaces;
+  expected_root_ = plan.next_root;
 }
 
 void Spare::Prepare(int status_fd) {
-  if (expected_ == 0 || (ready() && namespaces_ == expected_)) return;
+  if (expected_ == 0 || (ready() && namespaces_ == expected_ && root_ == expected_root_)) return;
   const uint64_t wanted = expected_;
   Drop();
   Result<FdPair> pair = SocketPair();
@@ -75,29 +75,38 @@ void Spare::Prepare(int status_fd) {
   struct clone_args args = {};
   args.flags = CloneFlags(wanted);
   args.exit_signal = SIGCHLD;
-  const long pid = sys::Clone3(&args);
+  const long pid = CloneOwnedBy(expected_root_, &args);
   if (pid < 0) return;
   if (pid == 0) RunSpare(pair.value().second.get(), status_fd, (wanted & CLONE_NEWNET) != 0);
   pid_ = static_cast<pid_t>(pid);
   expected_ = namespaces_ = wanted;
+  root_ = expected_root_;
   socket_ = static_cast<UniqueFd&&>(pair.value().first);
 }
 
 Result<pid_t> Spare::Use(int proc_fd, const LaunchPlan& plan, const Message& message, const SourceSet& sources) {
-  if (!ready() || !IsPlain(plan) || namespaces_ != plan.namespaces) return Result<pid_t>(pid_t{0});
+  const bool fits = ready() && IsPlain(plan) && namespaces_ == plan.namespaces && root_ == RootOutside(plan.uid_map);
+  if (!fits) return Result<pid_t>(pid_t{0});
   int fds[kMaxFds];
   for (uint32_t i = 0; i < message.fd_count; i++) fds[i] = message.fds[i].get();
   Status status = WriteIdMaps(proc_fd, pid_, plan.uid_map, plan.gid_map);
   if (status.ok()) status = SendMessage(socket_.get(), message.type, message.body, message.size, fds, message.fd_count);
   if (status.ok()) status = SendSources(socket_.get(), plan, sources);
   if (!status.ok()) {
+    // Killed for memory, perhaps: what is wrong with this start, if anything, an init of its own will say.
     Drop();
-    return status.error();
+    return Result<pid_t>(pid_t{0});
   }
   socket_.reset();
   pid_t pid = pid_;
   pid_ = 0;
   return Result<pid_t>(static_cast<pid_t&&>(pid));
+}
+
+void Spare::Forget(pid_t pid) {
+  if (pid != pid_) return;
+  pid_ = 0;
+  socket_.reset();
 }
 
 void Spare::Drop() {

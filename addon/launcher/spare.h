@@ -14,9 +14,6 @@
 
 namespace cloister {
 
-// CLONE_NEW* as clone3(2) gets them. A cgroup namespace is not among them: each command makes its own, inside its cgroup.
-uint64_t CloneFlags(uint64_t namespaces);
-
 class Spare {
  public:
   bool ready() const { return pid_ > 0; }
@@ -24,14 +21,18 @@ class Spare {
   void Expect(const LaunchPlan& plan);
   // Clones one for the expected kind unless there is one. A failure is no error here: the start itself will meet it.
   void Prepare(int status_fd);
-  // The prepared one as the init of this sandbox; 0 when there is none that fits.
+  // The prepared one as the init of this sandbox; 0 when there is none that fits, or it has died.
   Result<pid_t> Use(int proc_fd, const LaunchPlan& plan, const Message& message, const SourceSet& sources);
   // Nobody seems to want it. None is prepared before the next start.
   void Drop();
+  // A child was reaped. If it was the prepared one, somebody else may get its pid now.
+  void Forget(pid_t pid);
 
  private:
   uint64_t expected_ = 0;
+  uint32_t expected_root_ = 0;
   uint64_t namespaces_ = 0;
+  uint32_t root_ = 0;
   pid_t pid_ = 0;
   UniqueFd socket_;
 };

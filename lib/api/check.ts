@@ -1,3 +1,4 @@
+import { realpathSync, statSync, type Stats } from 'node:fs';
 import { invalidOption } from '../errors.js';
 import { parseDuration, parseSize } from '../shared/quantity.js';
 
@@ -104,6 +105,19 @@ export function checkPath(option: string, value: unknown): string {
   }
   const normal = path.replace(/\/+/g, '/');
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+}
+
+/**
+ * Something of the host that a sandbox is given, by its real name. A link is refused: below a directory that some sandbox may
+ * write to, it would be that sandbox that chooses.
+ */
+export function checkHostPath(option: string, value: unknown, expected: string): { path: string; about: Stats } {
+  const path = checkPath(option, value);
+  const about = statSync(path, { throwIfNoEntry: false });
+  if (about === undefined) throw invalidOption(option, `${expected} that exists`, path);
+  const real = realpathSync(path);
+  if (real !== path) throw invalidOption(option, 'a path without symbolic links', path, `it leads to ${real}`);
+  return { path, about };
 }
 
 export function checkTexts(option: string, value: unknown): Readonly<Record<string, string>> {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { release } from 'node:os';
 import { EventEmitter } from 'eventemitter3';
@@ -12,6 +13,7 @@ import type { Services } from '../runtime/services.js';
 import type { SandboxSpec } from '../runtime/spec.js';
 import { maskedPathsOfHost } from '../runtime/plan-launch.js';
 import { IdRanges } from '../security/id-ranges.js';
+import { defaultRlimits } from '../security/rlimits.js';
 import { seccompProgram } from '../security/seccomp/cache.js';
 import { AsyncQueue } from './async-queue.js';
 import { checkBoolean, checkInteger, checkObject, checkPath } from './check.js';
@@ -151,6 +153,10 @@ export class Host implements AsyncDisposable {
       ids: this.#ids,
       starts: new PQueue({ concurrency: this.#concurrency }),
       maskedPaths: maskedPathsOfHost(),
+      rlimits: defaultRlimits({
+        fileMax: readFileSync('/proc/sys/fs/file-max', 'latin1'),
+        ownLimits: readFileSync('/proc/self/limits', 'latin1'),
+      }),
       seccomp: (spec) => planFilter(spec, version),
     };
   }

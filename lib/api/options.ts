@@ -39,7 +39,7 @@ export interface LimitOptions {
   io?: IoOptions;
   /** Processor time of one command, user and system, all its processes. Default: no limit. */
   cpuTime?: Duration;
-  /** Open files of one process (`RLIMIT_NOFILE`). */
+  /** Open files of one process (`RLIMIT_NOFILE`). Default: 1,024, which a program may raise to 4,096; less where the host has few. */
   files?: number;
 }
 

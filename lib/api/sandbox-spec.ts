@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { invalidOption } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { IdMapEntry } from '../native/plan.js';
@@ -11,6 +10,7 @@ import {
   checkBoolean,
   checkChoice,
   checkDuration,
+  checkHostPath,
   checkInteger,
   checkList,
   checkNumber,
@@ -107,10 +107,10 @@ export function checkUpdateKeys(value: unknown): Readonly<Record<string, unknown
 function checkImage(value: unknown): SandboxSpec['image'] {
   if (value === undefined || value === 'host') return { kind: 'host' };
   if (typeof value !== 'object') throw invalidOption('image', "'host' or { directory }", value);
-  const path = checkPath('image.directory', checkObject('image', value, ['directory'])['directory']);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw invalidOption('image.directory', 'an existing directory that holds a root file system', path);
-  }
+  const expected = 'a directory of a root file system';
+  const { directory } = checkObject('image', value, ['directory']);
+  const { path, about } = checkHostPath('image.directory', directory, expected);
+  if (!about.isDirectory()) throw invalidOption('image.directory', expected, path);
   return { kind: 'directory', path };
 }
 
@@ -136,10 +136,7 @@ function checkMount(option: string, value: unknown): MountSpec {
       mode: checkInteger(`${option}.mode`, mount['mode'], [0, 0o7777], 0o1777),
     };
   }
-  const source = checkPath(`${option}.source`, mount['source']);
-  const about = statSync(source, { throwIfNoEntry: false });
-  if (about === undefined)
-    throw invalidOption(`${option}.source`, 'a file or directory of the host that exists', source);
+  const { path: source, about } = checkHostPath(`${option}.source`, mount['source'], 'a file or directory of the host');
   const readonly = checkBoolean(`${option}.readonly`, mount['readonly'], false);
   return { kind: 'bind', source, target, readonly, isFile: !about.isDirectory() };
 }

@@ -45,7 +45,8 @@ export class Sandbox
   readonly #host: Host;
   readonly #spec: SandboxSpec;
   readonly #watcher: LimitWatcher;
-  readonly #onAbort = (): void => void this.remove();
+  /** What `remove` cannot do, `wait` tells. */
+  readonly #onAbort = (): void => void this.remove().catch(() => undefined);
   #signal: AbortSignal | undefined;
   #running: RunningSandbox | undefined;
   #limits: CgroupLimits;

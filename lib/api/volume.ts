@@ -10,7 +10,7 @@ export const Volume = {
   /**
    * A file or directory of the host. Owners are mapped: root inside may do with the host root's files what the mount allows.
    *
-   * @param source - absolute path on the host.
+   * @param source - absolute path on the host, without symbolic links.
    * @param target - absolute path inside; made if it is missing.
    * @example
    * ```ts

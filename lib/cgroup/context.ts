@@ -15,6 +15,6 @@ export interface GroupContext {
   readonly countsIo: boolean;
   /** `MAJ:MIN` of the disk behind the state directory. */
   ioDevice(): string | undefined;
-  /** kill(2) with SIGKILL; a process that is gone is fine. */
-  sendKill(pid: number): void;
+  /** SIGKILL to every process that a group's `cgroup.procs` lists, and to nobody else. */
+  killMembers(procsFile: string): void;
 }

@@ -13,6 +13,8 @@ export interface GroupState {
   readonly parent: GroupState | undefined;
   readonly directories: Map<CgroupTree, GroupDirectory>;
   readonly children: Set<GroupState>;
+  /** Directories of removed children that could not go yet. */
+  readonly stuck: Set<GroupDirectory>;
   /** What the caller asked for. */
   requested: CgroupLimits;
   /** What is in force: with what `childLimits` added. */

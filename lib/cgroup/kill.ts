@@ -3,7 +3,7 @@ import type { GroupDirectory } from './directory.js';
 import { thawGroup } from './freeze.js';
 import { type GroupState, mainDirectory } from './group-state.js';
 import { pollUntil } from './poll.js';
-import { listProcesses, readUsage } from './report.js';
+import { listProcesses, procsFiles, readUsage } from './report.js';
 
 const TIMEOUT_MS = 10_000;
 
@@ -31,7 +31,7 @@ function refuseForks(state: GroupState): void {
 /** Returns whom it met. */
 function killEach(state: GroupState): number[] {
   const pids = listProcesses(state);
-  for (const pid of pids) state.context.sendKill(pid);
+  if (pids.length > 0) for (const file of procsFiles(state)) state.context.killMembers(file);
   return pids;
 }
 

@@ -44,6 +44,7 @@ function emptyState(context: GroupContext, { name, role, requested, parent }: Ne
     parent,
     directories: new Map(),
     children: new Set(),
+    stuck: new Set(),
     requested,
     limits: parent === undefined ? requested : childLimits(context.layout, parent.limits, requested),
     retired: {},

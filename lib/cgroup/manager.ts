@@ -40,7 +40,7 @@ export interface CgroupControl {
   thaw(): Promise<void>;
   /** SIGKILL to every process in this group and below; resolves when none is left. Final: the group takes no new process afterwards. */
   kill(): Promise<void>;
-  /** Removes the group and its children. Idempotent. @throws `ERR_KERNEL` with errno `EBUSY` when processes stay in it for two seconds. */
+  /** Removes the group and its children. Idempotent. @throws `ERR_KERNEL` with errno `EBUSY` when processes stay in it for ten seconds. */
   remove(): Promise<void>;
 }
 

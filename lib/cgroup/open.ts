@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { CloisterError } from '../errors.js';
-import { type CgroupFiles, kernelCgroupFiles } from './cgroup-files.js';
+import { nativeParts } from '../native/addon.js';
+import { callAddon } from '../native/kernel.js';
+import { type CgroupFiles, errnoOf, kernelCgroupFiles } from './cgroup-files.js';
 import type { AttachDeviceFilter, GroupContext } from './context.js';
 import { Disks } from './disks.js';
 import { parseHierarchies } from './hierarchy.js';
@@ -18,8 +20,8 @@ export interface CgroupHost {
   readonly selfCgroup: string;
   readonly files: CgroupFiles;
   readonly disks: Disks;
-  /** kill(2) with SIGKILL; throws an error with `code`. */
-  sendKill(pid: number): void;
+  /** See `GroupContext`. */
+  killMembers(procsFile: string): void;
 }
 
 export interface CgroupManagerOptions {
@@ -38,24 +40,16 @@ function kernelHost(): CgroupHost {
     selfCgroup: readFileSync('/proc/self/cgroup', 'latin1'),
     files: kernelCgroupFiles,
     disks: new Disks(),
-    sendKill: (pid) => void process.kill(pid, 'SIGKILL'),
+    killMembers: (procsFile) => callAddon(() => nativeParts().addon.killMembers(procsFile)),
   };
 }
 
-/** Never itself, and never "every process", which kill(2) takes a 0 or -1 for. */
-function safeKill(host: CgroupHost, pid: number): void {
-  if (!(pid > 1) || pid === process.pid) return;
+/** A group that is gone has no members. */
+function killMembers(host: CgroupHost, procsFile: string): void {
   try {
-    host.sendKill(pid);
+    host.killMembers(procsFile);
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code;
-    if (errno === 'ESRCH') return;
-    throw new CloisterError('ERR_PERMISSION', `kill(2) ${pid}: ${errno ?? 'unknown error'}`, {
-      syscall: 'kill(2)',
-      errno: errno ?? 'unknown error',
-      subject: String(pid),
-      cause: error,
-    });
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENODEV') throw error;
   }
 }
 
@@ -107,7 +101,7 @@ export function openCgroupManager(options: CgroupManagerOptions = {}): CgroupMan
     attachDeviceFilter: options.attachDeviceFilter,
     countsIo: countIo(layout, host),
     ioDevice: () => (ioDevice ??= { known: host.disks.behind(options.stateDirectory ?? '/') }).known,
-    sendKill: (pid) => safeKill(host, pid),
+    killMembers: (procsFile) => killMembers(host, procsFile),
   };
   return new KernelCgroupManager(context, owner);
 }

@@ -4,7 +4,7 @@ import type { GroupState } from './group-state.js';
 import { pollUntil } from './poll.js';
 import { retire } from './report.js';
 
-const TIMEOUT_MS = 2_000;
+const TIMEOUT_MS = 10_000;
 
 /** Tries each once; returns what is still busy, with the kernel's last word on it. */
 function removeOnce(directories: readonly GroupDirectory[]): { busy: GroupDirectory[]; error?: unknown } {
@@ -24,7 +24,7 @@ function removeOnce(directories: readonly GroupDirectory[]): { busy: GroupDirect
 
 /** Closes a group and removes its directories; what is busy stays and is returned. */
 function removeNow(state: GroupState): { busy: GroupDirectory[]; error?: unknown } {
-  const below = [...state.children].flatMap((child) => removeNow(child).busy);
+  const below = [...state.stuck, ...[...state.children].flatMap((child) => removeNow(child).busy)];
   if (state.parent?.children.delete(state) === true) retire(state);
   const directories = [...state.directories.values()].reverse();
   for (const directory of directories) directory.close();
@@ -41,7 +41,9 @@ export async function removeGroup(state: GroupState): Promise<void> {
     left = removeOnce(left.busy);
     return left.busy.length === 0;
   });
-  if (!isGone) throw left.error;
+  if (isGone) return;
+  for (const directory of left.busy) state.parent?.stuck.add(directory);
+  throw left.error;
 }
 
 /** For groups that never held a process. */

@@ -114,6 +114,13 @@ export function listProcesses(state: GroupState, directory = mainDirectory(state
   return [...pids];
 }
 
+/** The lists of its processes, those of its children included. */
+export function procsFiles(state: GroupState): string[] {
+  const directory = mainDirectory(state);
+  if (directory === undefined) return [];
+  return pathsBelow(state, directory).map((path) => posix.join(path, 'cgroup.procs'));
+}
+
 /** The directories of a group and its children in one tree. */
 function pathsBelow(state: GroupState, directory: GroupDirectory): string[] {
   const children = [...state.children].flatMap((child) => {

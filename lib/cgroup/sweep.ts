@@ -25,8 +25,9 @@ function sweepOnce(context: GroupContext, path: string): boolean {
   for (const name of ignoreGone([], () => files.list(path))) {
     if (!sweepOnce(context, posix.join(path, name))) isEmpty = false;
   }
-  const pids = ignoreGone([], () => parsePids(files.read(posix.join(path, 'cgroup.procs'))));
-  for (const pid of pids) context.sendKill(pid);
+  const procsFile = posix.join(path, 'cgroup.procs');
+  const pids = ignoreGone([], () => parsePids(files.read(procsFile)));
+  if (pids.length > 0) context.killMembers(procsFile);
   if (!isEmpty || pids.length > 0) return false;
   try {
     files.removeDirectory(path);

@@ -16,6 +16,7 @@ export interface Addon {
   send(socket: number, type: number, body: Uint8Array, fds: readonly number[]): boolean;
   receiveFd(socket: number): number;
   resizeTerminal(fd: number, columns: number, rows: number): void;
+  killMembers(procsFile: string): void;
   attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
   unpackTar(input: number, directory: number, options: Required<UnpackOptions>): Promise<Unpacked>;
   removeTree(directory: number, name: string): Promise<void>;
@@ -31,6 +32,7 @@ export const ADDON_EXPORTS = [
   'send',
   'receiveFd',
   'resizeTerminal',
+  'killMembers',
   'attachDeviceFilter',
   'unpackTar',
   'removeTree',

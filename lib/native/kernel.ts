@@ -23,7 +23,7 @@ export interface FirstCommand {
 
 /** The port to the kernel: everything that Node itself cannot do. */
 export interface Kernel {
-  /** Starts a sandbox. The listener hears every record of it, `gone` last. */
+  /** Starts a sandbox. The listener hears every record of it, `gone` or `lost` last. */
   launch(
     plan: LaunchPlan,
     first: FirstCommand | undefined,
@@ -31,7 +31,7 @@ export interface Kernel {
   ): Promise<KernelSandbox>;
   /** Gives the launcher cgroup directories (`<base>/<library>/<owner>`) that it removes when this process is gone. */
   adoptCgroups(directories: readonly string[]): void;
-  /** A detached copy of the mounts at a host path. */
+  /** A detached copy of the mounts at a host path that passes no symbolic link. */
   cloneMount(path: string, recursive: boolean): number;
   /** Read end, write end; ours does not block. */
   pipe(ours: 'read' | 'write'): [number, number];

@@ -42,7 +42,7 @@ export class LauncherProcess {
   readonly #onEnd: () => void;
   readonly #over = deferred<void>();
   #isControlOpen = true;
-  #busy = 0;
+  #isClosing = false;
   #ended = false;
 
   private constructor(addon: Addon, control: number, statusFd: number, onEnd: () => void) {
@@ -84,13 +84,10 @@ export class LauncherProcess {
     return !this.#ended;
   }
 
-  /** Keeps Node's event loop alive until `release` is called as often. */
-  hold(): void {
-    if (this.#busy++ === 0) this.#status.ref();
-  }
-
-  release(): void {
-    if (--this.#busy === 0) this.#status.unref();
+  /** Whether Node's event loop stays alive for it. */
+  setRef(isHeld: boolean): void {
+    if (isHeld) this.#status.ref();
+    else this.#status.unref();
   }
 
   listen(sandbox: number, listener: (record: StatusRecord) => void): void {
@@ -108,7 +105,8 @@ export class LauncherProcess {
 
   async close(): Promise<void> {
     if (this.#ended) return;
-    this.hold();
+    this.#isClosing = true;
+    this.setRef(true);
     this.#closeControl();
     await this.#over.promise;
   }
@@ -126,11 +124,12 @@ export class LauncherProcess {
     this.#over.resolve();
     this.#onEnd();
     // Inits die with their launcher (PR_SET_PDEATHSIG): whoever still waits hears so.
-    for (const [sandbox, listener] of this.#listeners) listener(launcherDied(sandbox));
+    const type = this.#isClosing ? 'gone' : 'lost';
+    for (const [sandbox, listener] of [...this.#listeners]) listener({ ...NOTHING, type, sandbox, value: 9 });
   }
 }
 
-function launcherDied(sandbox: number): StatusRecord {
-  const nothing = { command: 0, maxRssBytes: 0, startedNs: 0n, endedNs: 0n, userUs: 0, systemUs: 0, rest: 0 };
-  return { ...nothing, type: 'gone', sandbox, value: 9, refusal: undefined };
-}
+const NOTHING = {
+  ...{ command: 0, maxRssBytes: 0, startedNs: 0n, endedNs: 0n, userUs: 0, systemUs: 0, rest: 0 },
+  refusal: undefined,
+};

@@ -71,6 +71,7 @@ export class LinuxKernel implements Kernel {
   #launcher: LauncherProcess | undefined;
   #adopted: readonly string[] = [];
   #lastId = 0;
+  #holds = 0;
 
   async launch(
     plan: LaunchPlan,
@@ -82,7 +83,7 @@ export class LinuxKernel implements Kernel {
     const [ours, theirs] = callAddon(() => this.#addon.socketPair());
     const sandbox = new LinuxSandbox(this.#addon, launcher, id, ours);
     launcher.listen(id, (record) => {
-      if (record.type === 'gone') {
+      if (record.type === 'gone' || record.type === 'lost') {
         sandbox.close();
         launcher.forget(id);
       }
@@ -128,11 +129,11 @@ export class LinuxKernel implements Kernel {
   }
 
   hold(): void {
-    this.#start().hold();
+    if (this.#holds++ === 0) this.#start().setRef(true);
   }
 
   release(): void {
-    this.#launcher?.release();
+    if (--this.#holds === 0) this.#launcher?.setRef(false);
   }
 
   async close(): Promise<void> {
@@ -143,6 +144,8 @@ export class LinuxKernel implements Kernel {
     if (this.#launcher !== undefined) return this.#launcher;
     const launcher = LauncherProcess.start(() => (this.#launcher = undefined));
     this.#launcher = launcher;
+    // A launcher that died had been held for those who still wait.
+    if (this.#holds > 0) launcher.setRef(true);
     if (this.#adopted.length > 0) this.#sendAdopted(launcher);
     return launcher;
   }

@@ -133,6 +133,8 @@ export interface LaunchPlan {
   readonly namespaces: bigint;
   readonly uidMap: readonly IdMapEntry[];
   readonly gidMap: readonly IdMapEntry[];
+  /** The host's id of root in the sandbox that is likely to be launched next: an init can be prepared for it. 0: unknown. */
+  readonly nextRoot: number;
   readonly hostname: string;
   readonly domainname: string;
   readonly timeOffsets: { readonly monotonicNs: bigint; readonly boottimeNs: bigint } | undefined;

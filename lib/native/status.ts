@@ -17,7 +17,8 @@ export interface Refusal {
 }
 
 export interface StatusRecord {
-  readonly type: (typeof TYPES)[number];
+  /** `lost`: never sent. The launcher died without having been asked to, and its sandboxes with it. */
+  readonly type: (typeof TYPES)[number] | 'lost';
   readonly sandbox: number;
   readonly command: number;
   /** Pid inside, wait status or errno. */

@@ -103,6 +103,7 @@ export function encodeLaunch(
   out.u32(PLAN_VERSION).u32(sandbox).u64(plan.namespaces);
   writeIdMap(out, plan.uidMap);
   writeIdMap(out, plan.gidMap);
+  out.u32(plan.nextRoot);
   out.string(plan.hostname).string(plan.domainname);
   out.flag(plan.timeOffsets !== undefined);
   out.i64(plan.timeOffsets?.monotonicNs ?? 0n).i64(plan.timeOffsets?.boottimeNs ?? 0n);

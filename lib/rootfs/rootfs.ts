@@ -1,4 +1,4 @@
-import { closeSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidOption } from '../errors.js';
 import { MOUNT_ATTR, type Source, type Step } from '../native/plan.js';
@@ -46,7 +46,7 @@ export class RootfsService {
       if (about?.isDirectory() !== true) throw invalidOption('image.directory', 'an existing directory', image.path);
       return this.#assemble([{ from: image.path, to: '' }], layer, true);
     }
-    this.#host ??= prepareHostRoot(this.#directory);
+    this.#host ??= prepareHostRoot(realDirectory(this.#directory));
     const trees = this.#host.trees.map((tree) => ({ from: tree, to: tree.slice(1) }));
     return this.#assemble([{ from: this.#host.skeleton, to: '' }, ...trees], layer, false);
   }
@@ -79,4 +79,10 @@ export class RootfsService {
     }
     return { sources, root: 2, steps, [Symbol.dispose]: close };
   }
+}
+
+/** What is mounted passes no link; where the host keeps its files, it may have one. */
+function realDirectory(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o711 });
+  return realpathSync(path);
 }

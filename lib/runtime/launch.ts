@@ -33,6 +33,7 @@ export async function launchSandbox(
     const parts = {
       rootfs,
       ...resources.maps,
+      nextRoot: services.ids.nextBase ?? 0,
       binds,
       seccomp: services.seccomp(spec),
       maskedPaths,

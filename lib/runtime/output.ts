@@ -1,8 +1,15 @@
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, readFileSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 
 const CHUNK = 64 * 1024;
+
+let pipeMaxBytes: number | undefined;
+
+/** What a pipe can hold at most: a command may have made its own as large as anybody may, pipe(7). A terminal holds less. */
+function mostInPipe(): number {
+  return (pipeMaxBytes ??= Number(readFileSync('/proc/sys/fs/pipe-max-size', 'latin1')));
+}
 
 /** Shared by the streams of one command: the cap counts them together. */
 export class OutputBudget {
@@ -82,8 +89,9 @@ export class OutputReader {
   }
 
   /**
-   * Takes what is left. Called when the command's processes are dead: what they wrote is in the pipe, 64 KiB at most.
-   * Never waits: a descriptor that was handed to somebody outside the command cannot hold the result back.
+   * Takes what is left. Called when the command's processes are dead: what they wrote is in the pipe.
+   * Never waits, and stops at what a pipe can hold: a descriptor that was handed to somebody outside the command, who may write to it
+   * faster than this reads, cannot hold the result back, nor everything else that the application does.
    */
   finish(): void {
     // A socket that has seen the end has closed the descriptor, whose number may be another's by now.
@@ -112,11 +120,12 @@ export class OutputReader {
     // What the socket has read and kept because the stream is full; read() hands it to the 'data' listener.
     while ((this.#socket?.read() ?? null) !== null);
     try {
-      for (;;) {
+      for (let left = mostInPipe(); left > 0;) {
         const buffer = Buffer.allocUnsafe(CHUNK);
         const length = readSync(this.#fd, buffer);
         if (length === 0) return;
         this.#keep(buffer.subarray(0, length));
+        left -= length;
       }
     } catch {
       // EAGAIN: empty, and somebody else still holds it. EIO: a terminal's end.

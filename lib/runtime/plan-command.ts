@@ -1,6 +1,6 @@
 import type { CapabilitySets, CommandPlan } from '../native/plan.js';
 import { capabilityMask, type Capability } from '../security/capabilities.js';
-import { DEFAULT_RLIMITS, encodeRlimit, RLIMITS, type RlimitName } from '../security/rlimits.js';
+import { encodeRlimit, RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
 import type { CommandSpec, SandboxSpec, UserSpec } from './spec.js';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -29,8 +29,12 @@ function planEnv(command: CommandSpec): { env: string[]; findHome: boolean } {
 }
 
 /** Pure: what init is told about one command. */
-export function planCommand(sandbox: SandboxSpec, command: CommandSpec): CommandPlan {
-  const limits = { ...DEFAULT_RLIMITS, ...command.rlimits };
+export function planCommand(
+  sandbox: SandboxSpec,
+  command: CommandSpec,
+  defaultRlimits: Readonly<Partial<Record<RlimitName, RlimitValue>>>,
+): CommandPlan {
+  const limits = { ...defaultRlimits, ...command.rlimits };
   const isRoot = command.user.kind === 'ids' && command.user.uid === 0;
   return {
     argv: command.argv,

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { CgroupEntry } from '../cgroup/manager.js';
 import { CLONE_NEW, MOUNT_ATTR, type IdMapEntry, type LaunchPlan, type Source, type Step } from '../native/plan.js';
-import { MASKED_PATHS, MASKED_PER_CPU, READONLY_PATHS } from '../security/kernel-paths.js';
+import { MASKED_PATHS, MASKED_PER_CPU, MAX_TERMINALS, READONLY_PATHS } from '../security/kernel-paths.js';
 import type { MountSpec, SandboxSpec } from './spec.js';
 
 const INERT = MOUNT_ATTR.nosuid | MOUNT_ATTR.nodev | MOUNT_ATTR.noexec;
@@ -13,6 +13,7 @@ export interface LaunchParts {
   readonly rootfs: { readonly sources: readonly Source[]; readonly root: number; readonly steps: readonly Step[] };
   readonly uidMap: readonly IdMapEntry[];
   readonly gidMap: readonly IdMapEntry[];
+  readonly nextRoot: number;
   /** Descriptors of the bind mounts, in the order of `spec.mounts`; `undefined` for the others. */
   readonly binds: readonly (number | undefined)[];
   readonly seccomp: { readonly program: Uint8Array; readonly flags: number };
@@ -57,7 +58,7 @@ function planKernelFilesystems(spec: SandboxSpec, dev: number): Step[] {
       kind: 'filesystem',
       path: 'dev/pts',
       type: 'devpts',
-      options: { ptmxmode: '0666', mode: '0620', gid: '5' },
+      options: { ptmxmode: '0666', mode: '0620', gid: '5', max: String(MAX_TERMINALS) },
       attributes: MOUNT_ATTR.nosuid | MOUNT_ATTR.noexec,
       strict: true,
     },
@@ -115,6 +116,7 @@ export function planLaunch(spec: SandboxSpec, parts: LaunchParts): LaunchPlan {
     namespaces: planNamespaces(spec),
     uidMap: parts.uidMap,
     gidMap: parts.gidMap,
+    nextRoot: parts.nextRoot,
     hostname: spec.hostname,
     domainname: spec.domainname,
     timeOffsets: spec.clocks && {

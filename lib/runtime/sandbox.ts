@@ -62,6 +62,8 @@ export class RunningSandbox implements CommandHost {
     this.#resources = SandboxResources.take(services, spec, isOneShot);
     // Whoever waits for the result comes first.
     this.released = this.#gone.promise.then(() => nextTurn()).then(() => this.#resources.release());
+    // Whoever waits for the end hears of a failure; that nobody does must not end the application.
+    this.released.catch(() => undefined);
   }
 
   /** A sandbox that lives until `end()`. Resolves when it is set up. */
@@ -192,12 +194,14 @@ export class RunningSandbox implements CommandHost {
   }
 
   async #removeGroup(command: Command): Promise<void> {
-    if (!command.spec.keepDescendants) await command.cgroup.remove();
+    if (command.spec.keepDescendants) return;
+    // One that cannot be removed yet goes with the sandbox's group, or with this application.
+    await command.cgroup.remove().catch(() => undefined);
   }
 
   async #startCommand(command: Command): Promise<void> {
     const fds = this.#fdsOf(command);
-    await this.#init?.exec(planCommand(this.spec, command.spec), fds);
+    await this.#init?.exec(planCommand(this.spec, command.spec, this.#services.rlimits), fds);
     command.onSent();
   }
 
@@ -210,7 +214,10 @@ export class RunningSandbox implements CommandHost {
 
   async #launch(first: Command | undefined): Promise<void> {
     try {
-      const command = first && { plan: planCommand(this.spec, first.spec), fds: this.#fdsOf(first) };
+      const command = first && {
+        plan: planCommand(this.spec, first.spec, this.#services.rlimits),
+        fds: this.#fdsOf(first),
+      };
       const request = {
         spec: this.spec,
         resources: this.#resources,
@@ -230,6 +237,7 @@ export class RunningSandbox implements CommandHost {
     else if (record.type === 'broken' && record.refusal !== undefined) this.#onBroken(refusalError(record.refusal));
     else if (record.type === 'gone')
       this.#onGone(new CloisterError('ERR_LAUNCHER', 'the sandbox was ended before this was started'), record);
+    else if (record.type === 'lost') this.#onGone(launcherDied());
     else if (record.type === 'exited') void this.#onExited(record);
     else this.#commands.get(record.command)?.onRecord(record);
   }
@@ -257,11 +265,17 @@ export class RunningSandbox implements CommandHost {
     this.#isGone = true;
     this.#ready.reject(error);
     for (const command of this.#commands.values()) {
-      command.end('killed');
+      if (record !== undefined) command.end('killed');
       if (record === undefined || command.pid === undefined) command.fail(error);
       else command.complete({ ...record, value: 9 });
     }
     this.#gone.resolve();
     this.#observer.onGone?.();
   }
+}
+
+function launcherDied(): CloisterError {
+  return new CloisterError('ERR_LAUNCHER', 'the launcher was killed, and every sandbox with it', {
+    hint: 'the next start makes another launcher; see whether the kernel killed it for memory (dmesg)',
+  });
 }

@@ -29,6 +29,8 @@ export class IdRanges {
   readonly #free: number[] = [];
   readonly #locks: number[] = [];
   #nextBlock = 0;
+  /** Kept for the next `take()`. */
+  #next: number | undefined;
 
   /** @param directory - of the lock files, shared by all processes of this host. */
   constructor(directory: string, tryLock: (fd: number) => boolean) {
@@ -38,7 +40,8 @@ export class IdRanges {
 
   /** @throws CloisterError `ERR_UNSUPPORTED` when all 32,768 ranges are taken. */
   take(): IdRange {
-    const index = this.#free.pop() ?? this.#lockBlock();
+    const index = this.#next ?? this.#free.pop() ?? this.#lockBlock();
+    this.#next = this.#free.pop();
     const base = FIRST_ID + index * RANGE_SIZE;
     let isTaken = true;
     return {
@@ -51,9 +54,15 @@ export class IdRanges {
     };
   }
 
+  /** The base of the range that `take()` gives next; undefined when it would have to look for one. */
+  get nextBase(): number | undefined {
+    return this.#next === undefined ? undefined : FIRST_ID + this.#next * RANGE_SIZE;
+  }
+
   dispose(): void {
     for (const fd of this.#locks.splice(0)) closeSync(fd);
     this.#free.length = 0;
+    this.#next = undefined;
     this.#nextBlock = 0;
   }
 

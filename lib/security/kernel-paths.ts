@@ -25,6 +25,9 @@ export const READONLY_PATHS: readonly string[] = ['proc/bus', 'proc/fs', 'proc/i
 /** One per processor; each leaks temperatures as a side channel (moby #42977). */
 export const MASKED_PER_CPU = 'thermal_throttle';
 
+/** Of one sandbox. The kernel has some 3,000 for all that are not the host's own, `kernel.pty.max`. */
+export const MAX_TERMINALS = 256;
+
 const EVERYONE = 0o666;
 
 /** Everything in `/dev`; OCI runtime specification, "Default Devices". */

@@ -29,8 +29,39 @@ export interface RlimitValue {
   readonly hard: number;
 }
 
-/** No core files: they would carry the program's memory into its writable layer, against its quota. */
-export const DEFAULT_RLIMITS: Readonly<Partial<Record<RlimitName, RlimitValue>>> = { core: { soft: 0, hard: 0 } };
+/** As many as nearly every program is content with. */
+const OPEN_FILES: RlimitValue = { soft: 1024, hard: 4096 };
+/** Fewer would break ordinary programs. */
+const MIN_OPEN_FILES = 256;
+/** One sandbox with this many processes (the default of `limits.pids`) takes at most a quarter of the files that the host can open. */
+const PROCESSES = 256;
+const SHARE = 1 / 4;
+
+/** What the defaults depend on, as texts of the kernel. */
+export interface RlimitFacts {
+  /** `/proc/sys/fs/file-max`: of the whole host, and no namespace or control group limits a part of it. */
+  readonly fileMax: string;
+  /** `/proc/self/limits` of the application, which may lack the right to give more than it has. */
+  readonly ownLimits: string;
+}
+
+function openFiles({ fileMax, ownLimits }: RlimitFacts): RlimitValue {
+  const own = /^Max open files\s+\d+\s+(\d+)/m.exec(ownLimits)?.[1];
+  const share = Math.max(MIN_OPEN_FILES, Math.floor((Number(fileMax) * SHARE) / PROCESSES));
+  const hard = Math.min(OPEN_FILES.hard, share, own === undefined ? Infinity : Number(own));
+  return { soft: Math.min(OPEN_FILES.soft, hard), hard };
+}
+
+/**
+ * Limits of a command that nobody asked for.
+ *
+ * `core` is 1, not 0: no core file either way (it would carry the program's memory into its writable layer), but only 1 keeps the
+ * kernel from starting a crash handler of the host that `kernel.core_pattern` names (core(5); do_coredump in fs/coredump.c). A
+ * program that wants to crash into the handler can lower it to 0.
+ */
+export function defaultRlimits(facts: RlimitFacts): Readonly<Partial<Record<RlimitName, RlimitValue>>> {
+  return { core: { soft: 1, hard: 1 }, nofile: openFiles(facts) };
+}
 
 export function encodeRlimit(value: number): bigint {
   return value === Infinity ? UNLIMITED : BigInt(value);

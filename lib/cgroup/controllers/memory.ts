@@ -6,8 +6,22 @@ const V1_LIMIT = 'memory.limit_in_bytes';
 /** Memory and swap together, and never below memory alone. */
 const V1_BOTH = 'memory.memsw.limit_in_bytes';
 
+/**
+ * v1 counts what TCP has in its buffers in an account of its own, and not at all unless something was written here
+ * (memory.html, "Kernel Memory Extension"): without it the buffers of a sandbox are limited by the host's `tcp_mem` only.
+ */
+const V1_TCP = 'memory.kmem.tcp.limit_in_bytes';
+/** Comes on top of the limit, so only a part of it. */
+const TCP_SHARE = 1 / 4;
+
 const v1Value = (bytes: number): string => (bytes === Infinity ? '-1' : String(bytes));
 const v2Value = (bytes: number): string => (bytes === Infinity ? 'max' : String(bytes));
+
+function v1TcpSteps(to: CgroupLimits, from: CgroupLimits | undefined): Step[] {
+  if (from !== undefined && from.memoryBytes === to.memoryBytes) return [];
+  const bytes = Math.floor((to.memoryBytes ?? Infinity) * TCP_SHARE);
+  return [{ limit: 'memoryBytes', file: V1_TCP, value: v1Value(bytes), optional: true }];
+}
 
 function v1Steps(to: CgroupLimits, from: CgroupLimits = {}): Step[] {
   const memory = to.memoryBytes ?? Infinity;
@@ -60,7 +74,7 @@ export const memory: Controller = {
   isAccounting: true,
   limits: ['memoryBytes', 'swapBytes'],
   needs,
-  steps: (version, to, from) => (version === 1 ? v1Steps(to, from) : v2Steps(to, from)),
+  steps: (version, to, from) => (version === 1 ? [...v1Steps(to, from), ...v1TcpSteps(to, from)] : v2Steps(to, from)),
   usage: (version, read) =>
     version === 1
       ? {

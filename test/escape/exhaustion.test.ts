@@ -1,0 +1,146 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Sandbox, Volume, type SandboxOptions } from '../../lib/index.js';
+import { compile, makeLab, saw } from '../support/attack.js';
+
+/**
+ * A sandbox takes all it gets of one thing and keeps it. The host and another sandbox must go on as if nothing had happened.
+ */
+const lab = makeLab();
+const program = compile(lab, 'exhaust');
+const MIB = 2 ** 20;
+const PAGE = 4096;
+
+const { EMFILE, EAGAIN, ENOSPC, EDQUOT, EPERM } = constants.errno;
+
+function box(options: SandboxOptions = {}): Promise<Sandbox> {
+  return Sandbox.create({ mounts: [Volume.bind(dirname(program), '/attack', { readonly: true })], ...options });
+}
+
+const exhaust = (kind: string, most: number, processes?: number): string[] => {
+  const rest = processes === undefined ? [] : [String(processes)];
+  return ['/attack/exhaust', kind, String(most), ...rest];
+};
+
+/** What a process of the host gets now. */
+function onHost(kind: string, most: number): { got: number; errno: number } {
+  const [got, errno] = execFileSync(program, [kind, String(most)], { encoding: 'utf8' })
+    .split(' ')
+    .map(Number);
+  return { got: got ?? 0, errno: errno ?? 0 };
+}
+
+const hostFile = (path: string): string => readFileSync(path, 'latin1');
+const openFilesOfHost = (): number => Number(hostFile('/proc/sys/fs/file-nr').split('\t')[0]);
+const tcpBytesOfHost = (): number => Number(/^TCP:.* mem (\d+)/m.exec(hostFile('/proc/net/sockstat'))?.[1]) * PAGE;
+
+/** Accounts that the kernel keeps per user: another sandbox and the host have their own. */
+describe.each([
+  { kind: 'inotify', name: 'inotify instances', most: 1_000_000, errno: EMFILE },
+  { kind: 'queue', name: 'message queues', most: 1_000_000, errno: EMFILE },
+  { kind: 'signal', name: 'pending signals', most: 10_000_000, errno: EAGAIN },
+  { kind: 'timer', name: 'timers', most: 10_000_000, errno: EAGAIN },
+  { kind: 'terminal', name: 'terminals', most: 1_000_000, errno: ENOSPC },
+])('$name', ({ kind, most, errno }) => {
+  test('are limited, and nobody else feels it', async () => {
+    await using greedy = await box();
+    await using other = await box();
+    const holder = greedy.exec(exhaust(kind, most, 1), { rlimits: { nofile: 4000 } });
+    const [got, why] = (await saw(holder, '\n')).trim().split(' ').map(Number);
+    expect(why).toBe(errno);
+    expect(got).toBeLessThan(most);
+    expect(onHost(kind, 1)).toEqual({ got: 1, errno: 0 });
+    const modest = await other.exec(exhaust(kind, Math.min(got ?? 0, 200)), { rlimits: { nofile: 4000 } });
+    expect(modest.stdout.trim()).toBe(`${Math.min(got ?? 0, 200)} 0`);
+  });
+});
+
+test('open files: one sandbox gets a quarter of what the host has, at most', async () => {
+  const before = openFilesOfHost();
+  const most = Number(hostFile('/proc/sys/fs/file-max'));
+  await using greedy = await box();
+  const holder = greedy.exec(exhaust('file', 1_000_000, 230));
+  let lines = '';
+  holder.stdout?.on('data', (data: Buffer) => (lines += data.toString()));
+  await expect.poll(() => lines.split('\n').length, { timeout: 240_000, interval: 100 }).toBeGreaterThan(230);
+  for (const line of lines.trim().split('\n')) expect(line.endsWith(` ${EMFILE}`), line).toBe(true);
+  expect(openFilesOfHost() - before).toBeLessThan(Math.max(most / 4, 256 * 256) + 10_000);
+});
+
+/** What counts as memory: the limit of the sandbox ends it. */
+test.each([
+  ['pipe buffers', 'pipe'],
+  ['Unix socket buffers', 'unix'],
+  ['files without a name', 'memfd'],
+  ['System V shared memory', 'sysv'],
+  ['/dev/shm', 'shm'],
+])('%s are memory of the sandbox', async (_, kind) => {
+  await using greedy = await box({ limits: { memory: '24MiB', disk: '1GiB' }, shm: '1GiB' });
+  const result = await greedy.exec(exhaust(kind, 4000));
+  expect(result.reason).toBe('oom');
+  expect(result.usage.memoryPeakBytes).toBeLessThanOrEqual(24 * MIB);
+});
+
+test('names that do not exist are remembered at the expense of the sandbox', async () => {
+  await using greedy = await box({ limits: { memory: '48MiB' } });
+  const result = await greedy.exec(exhaust('dentry', 400_000));
+  expect(['oom', 'exit']).toContain(result.reason);
+  expect(result.usage.memoryPeakBytes).toBeLessThanOrEqual(48 * MIB);
+});
+
+test.each([
+  ['bytes of the writable layer', 'disk', 16 * MIB, 16],
+  ['files of the writable layer', 'inode', 8 * MIB, (8 * MIB) / PAGE],
+  ['bytes of /dev/shm', 'shm', 8 * MIB, 8],
+])('%s', async (_, kind, bytes, most) => {
+  await using greedy = await box({ limits: { disk: bytes }, shm: bytes });
+  const [got, errno] = (await greedy.exec(exhaust(kind, 1_000_000))).stdout.trim().split(' ').map(Number);
+  expect([ENOSPC, EDQUOT]).toContain(errno);
+  expect(got).toBeLessThanOrEqual(most);
+});
+
+/** 500 sockets held 2 GiB of the host's memory before v1's account of TCP was put to use. */
+test.each(['tcp', 'udp'])('%s buffers', async (kind) => {
+  const before = tcpBytesOfHost();
+  await using greedy = await box({ limits: { memory: '64MiB' } });
+  const holder = greedy.exec(exhaust(kind, 250, 1));
+  await Promise.race([saw(holder, '\n'), holder]).catch(() => undefined);
+  // The kernel lets every socket have a first segment each way, whatever the limit.
+  expect(tcpBytesOfHost() - before).toBeLessThan(64 * MIB + 500 * 128 * 1024);
+  expect((await greedy.exec(['true'])).exitCode).toBe(0);
+});
+
+test('keys: none by default; without the filter those of its own user', async () => {
+  await using plain = await box();
+  expect((await plain.exec(exhaust('key', 10))).stdout).toBe(`0 ${EPERM}\n`);
+  const rootKeys = (): string => /^ *0: .*/m.exec(hostFile('/proc/key-users'))?.[0] ?? '';
+  const before = rootKeys();
+  await using unfiltered = await box({ security: { seccomp: 'unconfined' } });
+  const [got, errno] = (await unfiltered.exec(exhaust('key', 100_000))).stdout.trim().split(' ').map(Number);
+  expect(errno).toBe(EDQUOT);
+  expect(got).toBeLessThanOrEqual(Number(hostFile('/proc/sys/kernel/keys/maxkeys')));
+  expect(rootKeys()).toBe(before);
+});
+
+test('processes: a fork bomb fills its own limit and no more', async () => {
+  const result = await Sandbox.run(['sh', '-c', 'b() { b | b & }; b; sleep 1; exit 1'], {
+    limits: { pids: 48 },
+    timeout: '120s',
+  });
+  expect(result.reason).toBe('pids');
+  expect(result.usage.pidsPeak).toBeLessThanOrEqual(48);
+  expect(execFileSync('echo', ['still there'], { encoding: 'utf8' })).toBe('still there\n');
+});
+
+test('limits of a program that nobody asked for are those of the table', async () => {
+  const { stdout } = await Sandbox.run(['cat', '/proc/self/limits']);
+  // Not 0: with 0 the kernel would still start the host's crash handler, core(5).
+  expect(stdout).toMatch(/Max core file size +1 +1 /);
+  const [, soft, hard] = /Max open files +(\d+) +(\d+)/.exec(stdout) ?? [];
+  expect(Number(soft)).toBeLessThanOrEqual(1024);
+  expect(Number(hard)).toBeLessThanOrEqual(4096);
+  expect(Number((await Sandbox.run(['cat', '/proc/self/oom_score_adj'])).stdout)).toBeGreaterThanOrEqual(0);
+});
