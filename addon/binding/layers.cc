@@ -1,14 +1,10 @@
 #include "layers.h"
 
-#include <errno.h>
-#include <fcntl.h>
-
-#include <memory>
 #include <string>
 
-#include "../kernel/unique_fd.h"
 #include "../layers/remove_tree.h"
 #include "../layers/unpack.h"
+#include "arguments.h"
 #include "job.h"
 
 namespace cloister::binding {
@@ -17,22 +13,6 @@ namespace {
 using layers::Unpacked;
 using layers::UnpackOptions;
 using layers::Whiteouts;
-
-// Shared, because std::function wants to be copied.
-using SharedFd = std::shared_ptr<UniqueFd>;
-
-Result<SharedFd> CopyFd(const Napi::Value& value) {
-  auto copy = std::make_shared<UniqueFd>(fcntl(value.ToNumber().Int32Value(), F_DUPFD_CLOEXEC, 3));
-  if (!copy->valid()) return LastError("fcntl(2) F_DUPFD_CLOEXEC");
-  return Result<SharedFd>(std::move(copy));
-}
-
-// Numbers of JavaScript; what is left out or beyond 2^53 is no limit.
-uint64_t Limit(const Napi::Object& options, const char* name) {
-  const Napi::Value value = options.Get(name);
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0x1p53;
-  return number >= 0x1p53 ? UINT64_MAX : static_cast<uint64_t>(number < 0 ? 0 : number);
-}
 
 UnpackOptions OptionsOf(const Napi::Object& object) {
   UnpackOptions options;
@@ -47,14 +27,11 @@ UnpackOptions OptionsOf(const Napi::Object& object) {
 
 Napi::Value ToObject(Napi::Env env, Unpacked& unpacked) {
   Napi::Object object = Napi::Object::New(env);
-  const auto set = [&](const char* name, uint64_t number) {
-    object.Set(name, Napi::Number::New(env, static_cast<double>(number)));
-  };
-  set("entries", unpacked.entries);
-  set("bytes", unpacked.bytes);
-  set("whiteouts", unpacked.whiteouts);
-  set("droppedAttributes", unpacked.dropped_attributes);
-  set("impliedDirectories", unpacked.implied_directories);
+  SetCount(object, "entries", unpacked.entries);
+  SetCount(object, "bytes", unpacked.bytes);
+  SetCount(object, "whiteouts", unpacked.whiteouts);
+  SetCount(object, "droppedAttributes", unpacked.dropped_attributes);
+  SetCount(object, "impliedDirectories", unpacked.implied_directories);
   object.Set("hasRoot", Napi::Boolean::New(env, unpacked.has_root));
   return object;
 }

@@ -7,7 +7,9 @@
 #include "../kernel/message.h"
 #include "../kernel/terminal.h"
 #include "convert.h"
+#include "erofs.h"
 #include "layers.h"
+#include "pack.h"
 
 namespace cloister::binding {
 namespace {
@@ -93,6 +95,9 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("attachDeviceFilter", AttachDeviceFilter);
   add("unpackTar", UnpackTar);
   add("removeTree", RemoveTree);
+  add("indexTar", IndexTar);
+  add("mountErofs", MountErofs);
+  add("packTree", PackTree);
   return exports;
 }
 

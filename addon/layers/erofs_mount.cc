@@ -12,7 +12,8 @@ namespace {
 
 Status CheckFiles(int index, int archive, const erofs::LayerDigest& layer) {
   CLOISTER_ASSIGN(seal, erofs::CheckSeal(index));
-  if (memcmp(&seal.layer, &layer, sizeof layer) != 0) return Error("layer index", EUCLEAN, "it is of another layer");
+  if (memcmp(seal.layer.text, layer.text, sizeof layer.text) != 0)
+    return Error("layer index", EUCLEAN, "it is of another layer");
   struct stat about;
   if (fstat(archive, &about) != 0) return LastError("fstat(2)", "layer archive");
   if (!S_ISREG(about.st_mode) || static_cast<uint64_t>(about.st_size) != seal.archive_bytes) {

@@ -8,9 +8,9 @@
 
 namespace cloister::layers::erofs {
 
-// SHA-256 of the uncompressed archive, the layer's diffID.
+// Of the uncompressed archive, the layer's diffID, as text: "sha256:0a1b...".
 struct LayerDigest {
-  uint8_t bytes[32] = {};
+  char text[144] = {};
 };
 
 struct Seal {
@@ -22,7 +22,7 @@ struct Seal {
   uint32_t reserved;
   uint32_t checksum;  // CRC-32C of the image, this field being zero
 };
-static_assert(sizeof(Seal) == 80);
+static_assert(sizeof(Seal) == 192);
 
 // Seals the image in `fd`, which is complete except for its first bytes.
 Status WriteSeal(int fd, uint64_t image_bytes, uint64_t archive_bytes, uint64_t entries, const LayerDigest& layer);

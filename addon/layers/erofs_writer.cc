@@ -118,10 +118,14 @@ struct Head {
 };
 static_assert(sizeof(Head) == kBlock);
 
-void WriteHex(const LayerDigest& digest, char (&text)[64]) {
-  for (size_t i = 0; i < sizeof digest.bytes; i++) {
-    text[2 * i] = "0123456789abcdef"[digest.bytes[i] >> 4];
-    text[2 * i + 1] = "0123456789abcdef"[digest.bytes[i] & 0xF];
+uint8_t HexDigit(char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); }
+
+// A number of its own for every layer: overlayfs tells file systems apart by it.
+void SetUuid(const LayerDigest& digest, uint8_t (&uuid)[16]) {
+  const char* const colon = strchr(digest.text, ':');
+  if (colon == nullptr || strlen(colon + 1) < 2 * sizeof uuid) return;
+  for (size_t i = 0; i < sizeof uuid; i++) {
+    uuid[i] = static_cast<uint8_t>(HexDigit(colon[1 + 2 * i]) << 4 | HexDigit(colon[2 + 2 * i]));
   }
 }
 
@@ -138,9 +142,9 @@ Head MakeHead(const LayoutPlan& plan, const Archive& archive, uint32_t metadata_
   super.incompat = kIncompatChunks | kIncompatDevices;
   super.extra_devices = 1;
   super.device_slot = (kSuperOffset + sizeof(SuperBlock)) / sizeof(DeviceSlot);
-  memcpy(super.uuid, archive.digest.bytes, sizeof super.uuid);
+  SetUuid(archive.digest, super.uuid);
   memcpy(super.volume, "cloister", 8);
-  WriteHex(archive.digest, head.archive.tag);
+  memcpy(head.archive.tag, archive.digest.text, sizeof head.archive.tag - 1);
   head.archive.blocks = static_cast<uint32_t>(RoundUp<uint64_t>(archive.bytes, kBlock) / kBlock);
   super.checksum = Crc32c(kCrc32cStart, &head, sizeof head);
   return head;

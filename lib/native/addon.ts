@@ -3,7 +3,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CloisterError } from '../errors.js';
+import type { Indexed, IndexOptions } from './erofs.js';
 import type { UnpackOptions, Unpacked } from './layers.js';
+import type { Packed, PackOptions } from './pack.js';
 
 /** Everything the addon exports; `addon/binding/module.cc` is the other end of this list. */
 export interface Addon {
@@ -20,6 +22,9 @@ export interface Addon {
   attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
   unpackTar(input: number, directory: number, options: Required<UnpackOptions>): Promise<Unpacked>;
   removeTree(directory: number, name: string): Promise<void>;
+  indexTar(archive: number, index: number, options: Required<IndexOptions>): Promise<Indexed>;
+  mountErofs(index: number, archive: number, layer: string, attributes: number): Promise<number>;
+  packTree(directory: number, output: number, options: Required<PackOptions>): Promise<Packed>;
 }
 
 export const ADDON_EXPORTS = [
@@ -36,6 +41,9 @@ export const ADDON_EXPORTS = [
   'attachDeviceFilter',
   'unpackTar',
   'removeTree',
+  'indexTar',
+  'mountErofs',
+  'packTree',
 ] as const satisfies readonly (keyof Addon)[];
 
 export interface NativeParts {

@@ -52,10 +52,14 @@ const HINTS: Readonly<Record<string, string>> = {
   EFBIG: 'if the image is to be trusted, raise the limit',
 };
 
-/** What a promise of the addon rejects with, as an error for people. */
-export function layerError(reason: unknown): unknown {
+/**
+ * What a promise of the addon rejects with, as an error for people.
+ *
+ * @param kernelHints - by errno, for refused calls.
+ */
+export function layerError(reason: unknown, kernelHints: Readonly<Record<string, string>> = {}): unknown {
   if (!isAddonError(reason)) return reason;
-  if (reason.syscall !== ARCHIVE_CALL) return kernelError(reason);
+  if (reason.syscall !== ARCHIVE_CALL) return kernelError(reason, kernelHints[errnoName(reason.errno)]);
   const errno = errnoName(reason.errno);
   const hint = HINTS[errno];
   return new CloisterError('ERR_LAYER_INVALID', `layer archive, ${reason.subject}`, {
