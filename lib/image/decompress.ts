@@ -1,0 +1,140 @@
+import type { Transform } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { CloisterError } from '../errors.js';
+import { errnoOf } from '../shared/file-error.js';
+import { CHUNK_BYTES } from './blob-file.js';
+import type { Compression } from './media-types.js';
+import { createZstdDecompress, decodeZstd, zstdPieces } from './zstd.js';
+
+const LONGEST_MAGIC = 6;
+
+const MAGIC: readonly (readonly [Compression | 'xz' | 'bzip2', pattern: string])[] = [
+  ['gzip', '1f8b08'],
+  ['zstd', '28b52ffd'],
+  ['xz', 'fd377a585a00'],
+  ['bzip2', '425a68'],
+];
+
+/** Of a stream's first bytes. A zstd stream may begin with a skippable frame, RFC 8878 section 3.1.2. */
+export function detectCompression(start: Uint8Array): Compression | 'xz' | 'bzip2' {
+  const hex = Buffer.from(start.subarray(0, LONGEST_MAGIC)).toString('hex');
+  if (/^5.2a4d18/.test(hex)) return 'zstd';
+  return MAGIC.find(([, pattern]) => hex.startsWith(pattern))?.[0] ?? 'none';
+}
+
+/** The chunks that hold the first bytes, as many as tell a compression. */
+async function peek(iterator: AsyncIterator<Uint8Array>): Promise<readonly Uint8Array[]> {
+  const chunks: Uint8Array[] = [];
+  for (let bytes = 0; bytes < LONGEST_MAGIC;) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    chunks.push(next.value);
+    bytes += next.value.length;
+  }
+  return chunks;
+}
+
+/** Leaves the iterator open. */
+async function* joined(start: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* start;
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+}
+
+function isZlibError(error: unknown): boolean {
+  return /^(?:Z_|ERR_ZSTD|ZSTD_|ERR_ZLIB)/.test(errnoOf(error) ?? '');
+}
+
+async function feed(source: AsyncIterable<Uint8Array>, transform: Transform): Promise<void> {
+  try {
+    for await (const chunk of source) {
+      if (transform.destroyed) return;
+      // What follows the compressed data is read all the same: it belongs to the blob.
+      if (transform.writableFinished || transform.readableEnded) continue;
+      if (!transform.write(chunk)) await drained(transform);
+    }
+    transform.end();
+  } catch (error) {
+    transform.destroy(error as Error);
+  }
+}
+
+function drained(transform: Transform): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ['drain', 'close', 'end']) transform.off(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'close', 'end']) transform.on(event, done);
+  });
+}
+
+async function* through(
+  source: AsyncIterable<Uint8Array>,
+  transform: Transform,
+  cancel: () => void,
+): AsyncGenerator<Uint8Array> {
+  const feeding = feed(source, transform);
+  let isWhole = false;
+  try {
+    yield* transform as AsyncIterable<Uint8Array>;
+    isWhole = true;
+    await feeding;
+  } catch (error) {
+    if (!isZlibError(error)) throw error;
+    const { message } = error as Error;
+    throw new CloisterError('ERR_LAYER_INVALID', `the layer's compressed data is damaged: ${message}`, {
+      cause: error,
+    });
+  } finally {
+    if (!isWhole) cancel();
+    transform.destroy();
+    await feeding;
+  }
+}
+
+/**
+ * Undoes gzip (of any number of members) and zstd (of any number of frames), told by their first bytes: media types are often
+ * wrong, and the digest of what comes out decides anyway. The source is read to its end.
+ *
+ * @param cancel - ends what `source` waits for; called when the reader leaves before the end.
+ * @throws CloisterError `ERR_LAYER_INVALID`
+ */
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  cancel: () => void = () => undefined,
+): AsyncGenerator<Uint8Array> {
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    const start = await peek(iterator);
+    yield* decode(detectCompression(Buffer.concat(start)), joined(start, iterator), cancel);
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+function decode(
+  compression: ReturnType<typeof detectCompression>,
+  source: AsyncIterable<Uint8Array>,
+  cancel: () => void,
+): AsyncIterable<Uint8Array> {
+  const options = { chunkSize: CHUNK_BYTES };
+  switch (compression) {
+    case 'none':
+      return source;
+    case 'gzip':
+      return through(source, createGunzip(options), cancel);
+    case 'zstd':
+      return createZstdDecompress === undefined
+        ? decodeZstd(zstdPieces(source), cancel)
+        : through(zstdPieces(source), createZstdDecompress(options), cancel);
+    case 'xz':
+    case 'bzip2':
+      throw new CloisterError(
+        'ERR_LAYER_INVALID',
+        `expected a tar archive, plain or with gzip or zstd, got ${compression}`,
+        {
+          hint: 'compress it with gzip or zstd; the OCI image specification knows no other kinds',
+        },
+      );
+  }
+}
