@@ -9,6 +9,7 @@ import { DEFAULT_POLICY } from '../lib/security/seccomp/default-profile.js';
 import { resolvePolicy } from '../lib/security/seccomp/resolve.js';
 
 const OPTIONS = { limits: { memory: '256MiB', cpus: 0.5, pids: 64 }, env: { LANG: 'C.UTF-8' } };
+const RLIMITS = { core: { soft: 0, hard: 0 }, nofile: { soft: 1024, hard: 4096 } };
 const ARGV = ['python3', '-c', 'print(6*7)'];
 
 const spec = checkSandbox(OPTIONS);
@@ -20,13 +21,14 @@ const parts: LaunchParts = {
   rootfs: { sources: [{ kind: 'host', fd: 9, idmap: 'yes', recursive: false, attributes: 0n }], root: 0, steps: [] },
   uidMap: map,
   gidMap: map,
+  nextRoot: 0,
   binds: [],
   seccomp,
   maskedPaths: maskedPathsOfHost(),
   cgroup: { directory: undefined, tasks: [10, 11, 12] },
 };
 const plan = planLaunch(spec, parts);
-const command = planCommand(spec, commandSpec);
+const command = planCommand(spec, commandSpec, RLIMITS);
 const fds = { id: 1, killRest: true, stdio: [-1, 13, 14], cgroup: -1, cgroupFiles: [] } as const;
 
 describe("what a start costs on Node's own thread before the kernel is asked for anything", () => {
@@ -35,7 +37,7 @@ describe("what a start costs on Node's own thread before the kernel is asked for
   });
   bench('plan', () => {
     planLaunch(spec, parts);
-    planCommand(spec, commandSpec);
+    planCommand(spec, commandSpec, RLIMITS);
   });
   bench('encode', () => {
     encodeLaunch(1, plan, 15, { plan: command, fds });
