@@ -32,7 +32,9 @@ namespace {
 
 // Root of the new user namespace. Changing ids clears the parent-death signal, so that comes last, prctl(2).
 Status BecomeRoot() {
-  if (syscall(SYS_setresgid, 0, 0, 0) != 0) return LastError("setresgid(2)");
+  // The saved group stays one that is not mapped: prlimit(2) changes the limits of a process whose ids are all the caller's own, and
+  // these nobody inside can have. Commands set all three.
+  if (syscall(SYS_setresgid, 0, 0, -1) != 0) return LastError("setresgid(2)");
   if (syscall(SYS_setgroups, 0, nullptr) != 0) return LastError("setgroups(2)");
   if (syscall(SYS_setresuid, 0, 0, 0) != 0) return LastError("setresuid(2)");
   if (prctl(PR_SET_DUMPABLE, 0) != 0) return LastError("prctl(2)", "PR_SET_DUMPABLE");

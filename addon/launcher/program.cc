@@ -18,6 +18,7 @@
 #include "../kernel/syscalls.h"
 #include "accounts.h"
 #include "borrowed_stack.h"
+#include "terminal_filter.h"
 
 namespace cloister {
 namespace {
@@ -75,8 +76,11 @@ Status SetRlimits(const CommandPlan& plan) {
   return {};
 }
 
-Status InstallSeccomp(const LaunchPlan& sandbox) {
+Status InstallSeccomp(const ProgramContext& context) {
+  const LaunchPlan& sandbox = context.sandbox;
   if (sandbox.seccomp.size == 0) return {};
+  // First: the sandbox's own one need not allow another.
+  if (context.terminal >= 0) CLOISTER_TRY(InstallTerminalFilter());
   sock_fprog program = {};
   program.len = static_cast<unsigned short>(sandbox.seccomp.size / sizeof(sock_filter));
   program.filter = reinterpret_cast<sock_filter*>(const_cast<uint8_t*>(sandbox.seccomp.data));
@@ -212,7 +216,7 @@ int RunChild(void* argument) {
   umask(plan.umask);
   if (sys::CloseRange(3, ~0U, 0) != 0) step(Stage::kPrivileges, LastError("close_range(2)"));
   step(Stage::kPrivileges, DropBoundingSet(plan.capabilities.bounding));
-  if (early_filter) step(Stage::kSeccomp, InstallSeccomp(context.sandbox));
+  if (early_filter) step(Stage::kSeccomp, InstallSeccomp(context));
   step(Stage::kUser, SwitchUser(child.account));
   // The memory is init's, and where fs.suid_dumpable is 1 the change of user has opened it to that user, prctl(2).
   prctl(PR_SET_DUMPABLE, 0);
@@ -222,7 +226,7 @@ int RunChild(void* argument) {
   if (!early_filter) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
       step(Stage::kPrivileges, LastError("prctl(2)", "PR_SET_NO_NEW_PRIVS"));
-    step(Stage::kSeccomp, InstallSeccomp(context.sandbox));
+    step(Stage::kSeccomp, InstallSeccomp(context));
   }
   ResetSignals();
   step(Stage::kExec, Execute(plan));

@@ -1,7 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { CgroupEntry } from '../cgroup/manager.js';
 import { CLONE_NEW, MOUNT_ATTR, type IdMapEntry, type LaunchPlan, type Source, type Step } from '../native/plan.js';
-import { MASKED_PATHS, MASKED_PER_CPU, MAX_TERMINALS, READONLY_PATHS } from '../security/kernel-paths.js';
+import {
+  MASKED_FROM_HOST_ROOT,
+  MASKED_PATHS,
+  MASKED_PER_CPU,
+  MAX_TERMINALS,
+  READONLY_PATHS,
+} from '../security/kernel-paths.js';
 import type { MountSpec, SandboxSpec } from './spec.js';
 
 const INERT = MOUNT_ATTR.nosuid | MOUNT_ATTR.nodev | MOUNT_ATTR.noexec;
@@ -109,7 +115,8 @@ export function planLaunch(spec: SandboxSpec, parts: LaunchParts): LaunchPlan {
     steps.push(...attached.map(({ path }): Step => ({ kind: 'readonly', path })));
   }
   if (spec.maskKernelPaths) {
-    steps.push(...parts.maskedPaths.map((path): Step => ({ kind: 'mask', path })));
+    const masked = spec.ids.kind === 'host' ? [...parts.maskedPaths, ...MASKED_FROM_HOST_ROOT] : parts.maskedPaths;
+    steps.push(...masked.map((path): Step => ({ kind: 'mask', path })));
     steps.push(...READONLY_PATHS.map((path): Step => ({ kind: 'readonly', path })));
   }
   return {

@@ -19,6 +19,16 @@ export const MASKED_PATHS: readonly string[] = [
   'sys/devices/virtual/powercap',
 ];
 
+/** Hidden besides where root inside is the host's root: their mode keeps everybody else out. They tell about the kernel's memory. */
+export const MASKED_FROM_HOST_ROOT: readonly string[] = [
+  'proc/kpagecgroup',
+  'proc/kpagecount',
+  'proc/kpageflags',
+  'proc/pagetypeinfo',
+  'proc/slabinfo',
+  'proc/vmallocinfo',
+];
+
 /** Visible, never writable, not even for root inside. */
 export const READONLY_PATHS: readonly string[] = ['proc/bus', 'proc/fs', 'proc/irq', 'proc/sys', 'proc/sysrq-trigger'];
 
