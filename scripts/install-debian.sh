@@ -3,12 +3,13 @@
 # usage: install-debian.sh build | test
 set -euo pipefail
 
-build=(g++ make cmake ninja-build musl-tools linux-libc-dev)
+# Python is what the quickstart's programs are written in.
+build=(g++ make cmake ninja-build musl-tools linux-libc-dev python3)
 # gcc and clang for test programs, sanitizers, fuzzing and lint; the rest are peers and the virtual machine.
 checks=(gcc clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev doctest-dev)
-sandboxes=(python3 busybox-static libseccomp-dev procps util-linux bubblewrap crun)
+sandboxes=(busybox-static libseccomp-dev procps util-linux bubblewrap crun)
 machine=(qemu-system-x86 e2fsprogs kmod xz-utils iproute2)
-images=(docker-registry skopeo umoci podman erofs-utils mmdebstrap openssl apache2-utils zstd attr)
+images=(docker-registry skopeo umoci podman docker.io erofs-utils mmdebstrap openssl apache2-utils zstd attr)
 
 case ${1:-} in
   build) wanted=("${build[@]}") ;;
@@ -16,14 +17,12 @@ case ${1:-} in
   *) echo "usage: $0 build | test" >&2; exit 2 ;;
 esac
 
-is_installed() { [[ $(dpkg-query -Wf '${Status}' "$1" 2> /dev/null) == 'install ok installed' ]]; }
-
-missing=()
 command -v dpkg-query > /dev/null || { echo "not Debian: install the equals of: ${wanted[*]}" >&2; exit 0; }
-for package in "${wanted[@]}"; do is_installed "$package" || missing+=("$package"); done
+installed=$(dpkg-query -Wf '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p')
+mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) <(sort -u <<< "$installed"))
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 if [[ $(id -u) -ne 0 ]]; then
-  echo "missing packages, install them as root: apt-get install ${missing[*]}" >&2
+  echo "missing packages, install them as root: apt-get install --no-install-recommends ${missing[*]}" >&2
   exit 1
 fi
 
@@ -38,8 +37,20 @@ if [[ ! -e $policy ]]; then
   trap 'rm -f "$log" "$policy"' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt=(apt-get -qq -o DPkg::Lock::Timeout=600)
-if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } > "$log" 2>&1; then
+apt() { apt-get -qq -o DPkg::Lock::Timeout=900 "$@" < /dev/null > "$log" 2>&1; }
+# apt-get waits for the lock of dpkg, not for that of the package lists.
+update() {
+  local try
+  for try in {1..90}; do
+    if apt update; then return 0; fi
+    grep -q 'Could not get lock' "$log" || return 1
+    sleep "$((try < 10 ? 1 : 10))"
+  done
+  return 1
+}
+# Old lists may do: a repository that has nothing of these can be out of reach.
+update || true
+if ! apt install -y --no-install-recommends "${missing[@]}"; then
   tail -n 20 "$log" >&2
   exit 1
 fi
