@@ -24,7 +24,7 @@ export interface NewGroup {
 export function makeGroup(context: GroupContext, wanted: NewGroup): GroupState {
   const state = emptyState(context, wanted);
   try {
-    for (const plan of planGroup(context.layout, state.role, state.limits)) {
+    for (const plan of planGroup(context.layout, state.role, state.limits, state.parent !== undefined)) {
       const path = state.parent === undefined ? plan.tree.ownerPath : parentPath(state.parent, plan.tree, state.limits);
       state.directories.set(plan.tree, GroupDirectory.make(path, state.name, plan, context.files));
     }

@@ -16,7 +16,10 @@ export interface PlannedDirectory {
   readonly hasInit: boolean;
 }
 
-/** v2: when one process of a command is killed for memory, all of them are: half a command is of no use to anyone. */
+/**
+ * v2: when one process of a command is killed for memory, all of them are: half a command is of no use to anyone.
+ * Only in a group that is the command's alone: init, which is to tell how it ended, would be killed as well.
+ */
 const OOM_GROUP: Step = { limit: 'memoryBytes', file: 'memory.oom.group', value: '1', optional: true };
 
 const ACCOUNTING = CONTROLLERS.filter(({ isAccounting }) => isAccounting).map(({ name }) => name);
@@ -25,8 +28,16 @@ function isWanted(limits: CgroupLimits, names: readonly (keyof CgroupLimits)[]):
   return names.some((name) => limits[name] !== undefined);
 }
 
-/** The trees in which a group has a directory, and what is written there. A tree that nothing asks for is left out: it is not free. */
-export function planGroup(layout: CgroupLayout, role: CgroupRole, limits: CgroupLimits): PlannedDirectory[] {
+/**
+ * The trees in which a group has a directory, and what is written there. A tree that nothing asks for is left out: it is not free.
+ * @param isChild whether it is below a sandbox's group, which holds init.
+ */
+export function planGroup(
+  layout: CgroupLayout,
+  role: CgroupRole,
+  limits: CgroupLimits,
+  isChild: boolean,
+): PlannedDirectory[] {
   const steps = new Map<CgroupTree, Step[]>();
   for (const controller of CONTROLLERS) {
     if (!controller.isAccounting && !isWanted(limits, controller.limits)) continue;
@@ -39,7 +50,7 @@ export function planGroup(layout: CgroupLayout, role: CgroupRole, limits: Cgroup
   return [...steps].map(([tree, own]) => {
     const accounts = ACCOUNTING.filter((name) => layout.serving(name) === tree);
     const hasInit = tree.version === 2 && role === 'sandbox' && accounts.length > 0;
-    const oomGroup = tree.version === 2 && role === 'command' && tree.has('memory') ? [OOM_GROUP] : [];
+    const oomGroup = tree.version === 2 && isChild && tree.has('memory') ? [OOM_GROUP] : [];
     const passOn = hasInit ? accounts.filter((name) => tree.isEnabled(name)) : [];
     return { tree, steps: [...own, ...oomGroup], passOn, hasInit };
   });

@@ -1,4 +1,4 @@
-import type { Cgroup } from '../cgroup/manager.js';
+import type { CgroupUsage } from '../cgroup/usage.js';
 import type { EndReason } from './result.js';
 import type { CommandSpec } from './spec.js';
 
@@ -12,15 +12,16 @@ const MAX_CPU_POLL_MS = 1000;
 /** Watches what ends a command from outside: time, processor time, the caller's AbortSignal. */
 export class CommandLimits {
   readonly #spec: CommandSpec;
-  readonly #cgroup: Cgroup;
+  readonly #usage: () => CgroupUsage;
   readonly #end: (cause: EndReason) => void;
   #timeout: NodeJS.Timeout | undefined;
   #cpuPoll: NodeJS.Timeout | undefined;
   readonly #onAbort = (): void => this.#end('abort');
 
-  constructor(spec: CommandSpec, cgroup: Cgroup, end: (cause: EndReason) => void) {
+  /** @param usage of the command alone: what it took to make the sandbox is not the program's. */
+  constructor(spec: CommandSpec, usage: () => CgroupUsage, end: (cause: EndReason) => void) {
     this.#spec = spec;
-    this.#cgroup = cgroup;
+    this.#usage = usage;
     this.#end = end;
     spec.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -44,7 +45,7 @@ export class CommandLimits {
   #watchCpu(leftMs: number): void {
     const wait = Math.min(Math.max(leftMs / 2, MIN_CPU_POLL_MS), MAX_CPU_POLL_MS);
     this.#cpuPoll = setTimeout(() => {
-      const { cpuUserUs = 0, cpuSystemUs = 0 } = this.#cgroup.usage();
+      const { cpuUserUs = 0, cpuSystemUs = 0 } = this.#usage();
       const usedMs = (cpuUserUs + cpuSystemUs) / 1000;
       if (usedMs >= this.#spec.cpuTimeMs) this.#end('cpu');
       else this.#watchCpu(this.#spec.cpuTimeMs - usedMs);

@@ -56,7 +56,11 @@ export class Command {
     this.started = this.#started.promise;
     this.result = this.#result.promise;
     this.stdio = new CommandStdio(spec, host.kernel, () => this.end('output'));
-    this.#limits = new CommandLimits(spec, cgroup, (cause) => this.end(cause));
+    this.#limits = new CommandLimits(
+      spec,
+      () => this.#ownUsage(),
+      (cause) => this.end(cause),
+    );
   }
 
   get pid(): number | undefined {
@@ -131,9 +135,10 @@ export class Command {
     else this.#result.resolve(result);
   }
 
-  /** A group that init shares holds what init used before, too, and init itself. */
+  /** A group that init shares holds what init used before, too, and init itself. Until the program starts there is nothing else. */
   #ownUsage(): CgroupUsage {
     const usage = this.cgroup.usage();
+    if (this.#pid === undefined && this.#host.initShares(this)) return { ...usage, cpuUserUs: 0, cpuSystemUs: 0 };
     const initUsage = this.#initUsage;
     if (initUsage === undefined) return usage;
     const less = (value: number | undefined, part: number): number | undefined => value && Math.max(0, value - part);

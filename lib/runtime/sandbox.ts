@@ -51,6 +51,7 @@ export class RunningSandbox implements CommandHost {
   #init: KernelSandbox | undefined;
   #isOneShot = false;
   #lastCommand = 0;
+  #isEnding = false;
   #isGone = false;
 
   private constructor(services: Services, spec: SandboxSpec, observer: SandboxObserver, isOneShot: boolean) {
@@ -130,6 +131,7 @@ export class RunningSandbox implements CommandHost {
 
   /** Ends everything inside at once. Resolves when nothing is left. */
   async end(): Promise<void> {
+    this.#isEnding = true;
     if (!this.#isGone) await this.#init?.kill();
     await this.waitForEnd();
   }
@@ -265,7 +267,9 @@ export class RunningSandbox implements CommandHost {
     this.#isGone = true;
     this.#ready.reject(error);
     for (const command of this.#commands.values()) {
-      if (record !== undefined) command.end('killed');
+      // Nobody here asked for it: the kernel chose init when it was short of memory.
+      const isOom = !this.#isEnding && (command.cgroup.usage().oomKills ?? 0) > 0;
+      if (record !== undefined) command.end(isOom ? 'oom' : 'killed');
       if (record === undefined || command.pid === undefined) command.fail(error);
       else command.complete({ ...record, value: 9 });
     }

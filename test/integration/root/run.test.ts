@@ -1,5 +1,8 @@
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Host, Sandbox } from '../../../lib/index.js';
+import { Host, Sandbox, Volume } from '../../../lib/index.js';
 import { rejection } from '../../support/rejection.js';
 
 afterAll(() => Host.default.close());
@@ -141,10 +144,17 @@ describe('what a command runs with', () => {
 
 describe('abort', () => {
   test('while it runs', async () => {
+    const directory = mkdtempSync('/var/tmp/cloister-test-');
+    chmodSync(directory, 0o777);
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 100);
-    const result = await Sandbox.run(sh('echo begun; sleep 600'), { signal: controller.signal });
-    expect(result).toMatchObject({ reason: 'abort', signal: 'SIGKILL', stdout: 'begun\n' });
+    const running = Sandbox.run(sh('echo begun; touch /shared/begun; sleep 600'), {
+      mounts: [Volume.bind(directory, '/shared')],
+      signal: controller.signal,
+    });
+    while (!existsSync(join(directory, 'begun'))) await sleep(20);
+    controller.abort();
+    expect(await running).toMatchObject({ reason: 'abort', signal: 'SIGKILL', stdout: 'begun\n' });
+    rmSync(directory, { recursive: true });
   });
 
   test('before the start nothing is made', async () => {
