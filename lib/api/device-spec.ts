@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { invalidOption } from '../errors.js';
+import { DEFAULT_DEVICE_RULES } from '../cgroup/device-rules.js';
 import type { DeviceRule } from '../cgroup/limits.js';
 import type { DeviceNode } from '../native/plan.js';
 import { DEVICE_NODES } from '../security/kernel-paths.js';
@@ -79,6 +80,6 @@ export function checkDevices(
   if (own.length === 0 && extra.length === 0) return { nodes: DEVICE_NODES, rules: undefined };
   return {
     nodes: [...DEVICE_NODES, ...own.map(({ node }) => node)],
-    rules: [...own.map(({ rule }) => rule), ...extra],
+    rules: [...DEFAULT_DEVICE_RULES, ...own.map(({ rule }) => rule), ...extra],
   };
 }

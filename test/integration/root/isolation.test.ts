@@ -255,7 +255,17 @@ describe('privileges', () => {
     expect(readFileSync('/proc/sys/kernel/msgmax', 'utf8')).not.toBe('4096\n');
   });
 
-  test('a device of the host by name', async () => {
-    expect(await output('stat -c %F /dev/fuse', { devices: ['/dev/fuse'] })).toBe('character special file\n');
+  test('a device of the host by name, beside those that every sandbox has', async () => {
+    const line = 'stat -c %F /dev/fuse; exec 3<>/dev/fuse; head -c 2 /dev/zero | wc -c; echo x > /dev/null';
+    const options = { devices: ['/dev/fuse'] };
+    expect(await output(line, options)).toBe('character special file\n2\n');
+    await using box = await Sandbox.create(options);
+    expect(await box.exec(sh(line))).toMatchObject({ stdout: 'character special file\n2\n', stderr: '' });
+  });
+
+  test('device rules of the caller come last', async () => {
+    const deviceRules = [{ allow: false, type: 'c', major: 1, minor: 5, access: 'rw' }] as const;
+    expect((await Sandbox.run(['head', '-c', '1', '/dev/zero'], { deviceRules })).stderr).toMatch(/not permitted/);
+    expect(await output('head -c 2 /dev/urandom | wc -c', { deviceRules })).toBe('2\n');
   });
 });
