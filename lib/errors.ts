@@ -29,8 +29,10 @@ export const ERROR_CODES = [
   'ERR_UNAUTHORIZED',
 ] as const;
 
+/** See `docs/errors.md` for when each is thrown and what to do. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** Facts of an error beside its code and message; each is absent where it means nothing. */
 export interface ErrorDetails {
   /** The kernel call that refused, as its manual page is named: `mount_setattr(2)`. */
   syscall?: string;
@@ -40,6 +42,7 @@ export interface ErrorDetails {
   subject?: string;
   /** What to do about it. */
   hint?: string;
+  /** What this error was made of: another error, an abort's reason, a result. */
   cause?: unknown;
 }
 
@@ -58,10 +61,15 @@ const BRAND: unique symbol = Symbol.for('cloister.error');
  * ```
  */
 export class CloisterError extends Error {
+  /** Stable: what to branch on. */
   readonly code: ErrorCode;
+  /** The kernel call that refused: `mount_setattr(2)`. */
   readonly syscall?: string;
+  /** Its errno's name: `EPERM`. */
   readonly errno?: string;
+  /** The path, option, user, limit or name that it is about. */
   readonly subject?: string;
+  /** What to do about it; the message ends with it, too. */
   readonly hint?: string;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {

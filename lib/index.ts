@@ -9,7 +9,14 @@ export { SandboxProcess, type OutputChunk } from './api/process.js';
 export { Volume, type VolumeMount } from './api/volume.js';
 export { Host, type HostOptions } from './api/host.js';
 export type { DoctorCheck, DoctorReport } from './api/doctor.js';
-export type { HostEvent, SandboxEventName, SandboxEvents, SandboxStats } from './api/events.js';
+export type {
+  CommandStamp,
+  EventStamp,
+  HostEvent,
+  SandboxEventName,
+  SandboxEvents,
+  SandboxStats,
+} from './api/events.js';
 export type {
   DeviceOption,
   ExecOptions,
@@ -25,7 +32,12 @@ export type { ProcessInfo } from './api/processes.js';
 export type { CommandResult, EndReason, Usage } from './runtime/result.js';
 export type { Capability, SecurityProfile } from './security/capabilities.js';
 export type { RlimitName, RlimitValue } from './security/rlimits.js';
-export type { SeccompProfile } from './security/seccomp/profile.js';
+export type {
+  SeccompProfile,
+  SeccompProfileArgument,
+  SeccompProfileRule,
+  SeccompProfileScope,
+} from './security/seccomp/profile.js';
 export type { DeviceRule } from './cgroup/limits.js';
 export type { CgroupPressure, Stall, StallShare } from './cgroup/usage.js';
 export type { IdMapEntry } from './native/plan.js';

@@ -9,6 +9,7 @@ import { checkCommand } from './command-spec.js';
 import type { RunOptions } from './options.js';
 import { checkSandbox } from './sandbox-spec.js';
 
+/** One thing that was looked at on this machine. */
 export interface DoctorCheck {
   /** What was looked at. */
   readonly name: string;
@@ -20,6 +21,7 @@ export interface DoctorCheck {
   readonly remedy?: string;
 }
 
+/** Everything that was looked at. */
 export interface DoctorReport {
   /** Sandboxes with the default options work here. */
   readonly ok: boolean;

@@ -1,14 +1,17 @@
 import type { CommandResult } from '../runtime/result.js';
 import type { LimitOptions } from './options.js';
 
-interface Stamp {
+/** When and where. */
+export interface EventStamp {
   /** Milliseconds since the epoch. */
   readonly time: number;
   /** Id of the sandbox. */
   readonly sandbox: string;
 }
 
-interface CommandStamp extends Stamp {
+/** The same with the command that it is about. */
+export interface CommandStamp extends EventStamp {
+  /** Program and arguments. */
   readonly command: readonly string[];
   /** Inside the sandbox. */
   readonly pid: number | undefined;
@@ -16,22 +19,29 @@ interface CommandStamp extends Stamp {
 
 /** What a sandbox tells, by name. */
 export interface SandboxEvents {
-  started: Stamp;
+  /** It is set up. */
+  started: EventStamp;
+  /** A command runs. */
   exec: CommandStamp;
+  /** A command has ended; `result` is what its promise resolves with. */
   'exec-exit': CommandStamp & { readonly result: CommandResult<string | Uint8Array> };
   /** `count` processes were killed for memory since the last event. */
-  oom: Stamp & { readonly count: number };
+  oom: EventStamp & { readonly count: number };
   /** `count` forks were refused since the last event. */
-  'pids-limit': Stamp & { readonly count: number };
+  'pids-limit': EventStamp & { readonly count: number };
   /** Waited `ms` for processor time since the last event. */
-  throttled: Stamp & { readonly periods: number; readonly ms: number };
-  paused: Stamp;
-  resumed: Stamp;
-  updated: Stamp & { readonly limits: LimitOptions };
-  stopped: Stamp;
-  removed: Stamp;
+  throttled: EventStamp & { readonly periods: number; readonly ms: number };
+  paused: EventStamp;
+  resumed: EventStamp;
+  /** `limits` as they were given to `update`. */
+  updated: EventStamp & { readonly limits: LimitOptions };
+  /** Nothing runs inside any more, for whatever reason. */
+  stopped: EventStamp;
+  /** Its name is free again. */
+  removed: EventStamp;
 }
 
+/** The name of an event. */
 export type SandboxEventName = keyof SandboxEvents;
 
 /** One event of any sandbox of a host. */
@@ -39,23 +49,30 @@ export type HostEvent = { [Name in SandboxEventName]: { readonly type: Name } & 
 
 /** Point-in-time use of a sandbox, all its commands together. */
 export interface SandboxStats {
+  /** Milliseconds since the epoch. */
   readonly time: number;
   readonly cpu: {
-    /** Of one processor, since the sample before. */ readonly percent: number;
+    /** Of one processor, since the sample before: two busy ones are 200. 0 in the first sample. */
+    readonly percent: number;
+    /** Since the sandbox was made, as all that follow. */
     readonly userMs: number;
     readonly systemMs: number;
+    /** Time spent waiting because the `cpus` limit was used up. */
     readonly throttledMs: number | undefined;
   };
   readonly memory: {
+    /** Now; with the private layer, page cache and the kernel's memory on its behalf. */
     readonly bytes: number | undefined;
     readonly peakBytes: number | undefined;
     readonly limitBytes: number | undefined;
   };
   readonly pids: {
+    /** Processes and threads now, without the sandbox's own init. */
     readonly count: number | undefined;
     readonly peak: number | undefined;
     readonly limit: number | undefined;
   };
+  /** Bytes that reached a disk, since the sandbox was made. */
   readonly io: { readonly readBytes: number | undefined; readonly writeBytes: number | undefined };
   /** Undefined where the kernel does not measure it. */
   readonly pressure: import('../cgroup/usage.js').CgroupPressure | undefined;

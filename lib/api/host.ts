@@ -22,6 +22,7 @@ import type { HostEvent } from './events.js';
 import type { Sandbox } from './sandbox.js';
 import { SandboxRegistry } from './sandbox-registry.js';
 
+/** Where a host keeps things and how it works; the defaults fit one application per machine, and several. */
 export interface HostOptions {
   /** What is kept: prepared roots. Default: `/var/lib/cloister`. */
   root?: string;
@@ -47,7 +48,9 @@ const NO_FILTER = { program: new Uint8Array(0), flags: 0 };
 export class Host implements AsyncDisposable {
   static #default: Host | undefined;
 
+  /** As `HostOptions.root`. */
   readonly root: string;
+  /** As `HostOptions.stateDir`. */
   readonly stateDir: string;
   /** @internal */
   readonly sandboxes = new SandboxRegistry<Sandbox>();
@@ -81,10 +84,12 @@ export class Host implements AsyncDisposable {
     return Host.default.sweep();
   }
 
+  /** As the static one, for this host. */
   doctor(): Promise<DoctorReport> {
     return diagnose(() => this.services);
   }
 
+  /** As the static one, for this host. */
   sweep(): Promise<readonly string[]> {
     return this.services.cgroups.sweep();
   }
@@ -129,6 +134,7 @@ export class Host implements AsyncDisposable {
     this.#ids?.dispose();
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

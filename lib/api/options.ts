@@ -11,9 +11,11 @@ import type { VolumeMount } from './volume.js';
 export interface IoOptions {
   /** Bytes per second. */
   readBps?: Size;
+  /** Bytes per second. */
   writeBps?: Size;
   /** Operations per second. */
   readIops?: number;
+  /** Operations per second. */
   writeIops?: number;
   /** Share of a contended disk, 1 to 10,000, 100 is normal. */
   weight?: number;
@@ -21,8 +23,12 @@ export interface IoOptions {
   device?: string;
 }
 
+/**
+ * What a sandbox may use, all its commands together unless it says otherwise. `Infinity` takes a default away. A limit that this
+ * machine cannot enforce is `ERR_LIMIT_UNSUPPORTED`.
+ */
 export interface LimitOptions {
-  /** Default: 512 MiB. */
+  /** Everything of it that is in memory, files of the private layer included; at least 1 MiB. Default: 512 MiB. */
   memory?: Size;
   /** On top of `memory`. Default: 0. */
   swap?: Size;
@@ -36,6 +42,7 @@ export interface LimitOptions {
   pids?: number;
   /** Bytes in the writable layer. Default: 256 MiB; they count as memory, too. */
   disk?: Size;
+  /** Default: no limit. */
   io?: IoOptions;
   /** Processor time of one command, user and system, all its processes. Default: no limit. */
   cpuTime?: Duration;
@@ -46,9 +53,11 @@ export interface LimitOptions {
 /** `uid`, `uid:gid`, `name` or `name:group`; names are looked up inside. */
 export type UserOption = number | string | { uid: number; gid?: number; groups?: readonly number[] };
 
+/** What the programs inside may do. Every value but the default is a decision of the caller's. */
 export interface SecurityOptions {
   /** What the sandbox starts from. Default: `'default'`; `'strict'` has no capability at all. */
   profile?: SecurityProfile;
+  /** Changes of the profile's set, `drop` first. Names with or without `CAP_`; they count inside the user namespace only. */
   capabilities?: { add?: readonly (Capability | 'ALL' | string)[]; drop?: readonly (Capability | 'ALL' | string)[] };
   /** A profile in the OCI or Docker form, or `'unconfined'` for none. */
   seccomp?: 'default' | 'unconfined' | SeccompProfile | object;
@@ -62,6 +71,7 @@ export interface SecurityOptions {
 export interface DeviceOption {
   /** Path on the host, and inside unless `target` says otherwise. */
   path: string;
+  /** Below `/dev`. */
   target?: string;
   /** Any of `r`, `w`, `m`. Default: `'rw'`. */
   access?: string;
@@ -75,24 +85,37 @@ export interface ProcessOptions {
   cwd?: string;
   /** Default: root inside, which is nobody outside. */
   user?: UserOption;
+  /** Default: 0o022. */
   umask?: number;
+  /** Limits of each process, getrlimit(2): one number for both, or `{ soft, hard }`; `Infinity` is none. Default: no core files. */
   rlimits?: Partial<Record<RlimitName, number | RlimitValue>>;
   /** Bytes of stdout and stderr together; more ends the command. Default: 10 MiB. */
   maxOutput?: Size;
 }
 
+/**
+ * What a sandbox is made of. Everything is optional; the defaults are fit for untrusted code. All of it is checked before anything is
+ * touched: a misspelt or malformed option is `ERR_INVALID_OPTION`.
+ */
 export interface SandboxOptions extends ProcessOptions {
+  /** Letters, digits, dots, dashes and underscores; unlike any other's. Default: the id. */
   name?: string;
   /** `'host'`: the host's own programs, read-only under a private layer. Or a directory that holds a root file system. */
   image?: 'host' | { directory: string };
   limits?: LimitOptions;
+  /** `'none'` (the default): loopback only. `'host'`: the host's own network, with everything that can be reached from it. */
   network?: 'none' | 'host';
+  /** In this order; made by `Volume.bind` and `Volume.tmpfs`. `/proc`, `/sys`, `/dev` and what is below cannot be mounted on. */
   mounts?: readonly VolumeMount[];
+  /** Devices of the host by path. */
   devices?: readonly (string | DeviceOption)[];
   /** Rules of the device controller beyond those of `devices`. */
   deviceRules?: readonly DeviceRule[];
+  /** Default: the name, or `cloister-` and eight digits. */
   hostname?: string;
+  /** The NIS domain name. Default: empty. */
   domainname?: string;
+  /** Nothing can be written but to mounts and `/dev/shm`. Default: false. */
   readonlyRoot?: boolean;
   /** Size of `/dev/shm`. Default: 64 MiB. */
   shm?: Size;
@@ -100,6 +123,7 @@ export interface SandboxOptions extends ProcessOptions {
   sysctls?: Readonly<Record<string, string | number>>;
   /** Moves the clocks seen inside, time_namespaces(7). */
   clocks?: { monotonic?: Duration; boottime?: Duration };
+  /** For `Sandbox.list`. */
   labels?: Readonly<Record<string, string>>;
   security?: SecurityOptions;
   /** Ends the sandbox, also while it is being made. */
@@ -108,6 +132,7 @@ export interface SandboxOptions extends ProcessOptions {
   host?: Host;
 }
 
+/** How one command runs, over the values of its sandbox. */
 export interface ExecOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buffer'> extends ProcessOptions {
   /**
    * What the program reads: a text, bytes, a stream, `'none'` (the default), or `'pipe'` to write to `stdin` yourself.
@@ -116,9 +141,11 @@ export interface ExecOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buff
   stdin?: 'none' | 'pipe' | (string & {}) | Uint8Array | NodeJS.ReadableStream;
   /** Wall-clock time. Default: 60 s for `Sandbox.run`, 10 min for `exec`, none with a terminal. `Infinity`: none. */
   timeout?: Duration;
+  /** Processor time, user and system, all its processes. Default: `limits.cpuTime` of the sandbox. */
   cpuTime?: Duration;
+  /** `'utf8'` (the default): `stdout` and `stderr` are texts; `'buffer'`: bytes. */
   encoding?: Encoding;
-  /** A terminal of its own instead of three streams. */
+  /** A terminal of its own instead of three streams, 80 × 24 unless it says otherwise. */
   tty?: boolean | { columns?: number; rows?: number };
   /** `false` sends stdout and stderr to `/dev/null`. */
   capture?: boolean;
@@ -126,8 +153,10 @@ export interface ExecOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buff
   keepDescendants?: boolean;
   /** Throw `ERR_COMMAND_FAILED` for anything but exit code 0. */
   reject?: boolean;
+  /** Ends the command with reason `abort`; before its start it rejects with `ERR_ABORTED`. */
   signal?: AbortSignal;
 }
 
+/** Those of the sandbox and of its one command; `signal` is the command's. */
 export type RunOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buffer'> = Omit<SandboxOptions, 'name'> &
   ExecOptions<Encoding>;

@@ -8,6 +8,7 @@ import { AsyncQueue } from './async-queue.js';
 
 /** A piece of output with the stream it came from. */
 export interface OutputChunk {
+  /** With a terminal everything is `stdout`. */
   readonly stream: 'stdout' | 'stderr';
   readonly data: Buffer;
 }
@@ -66,6 +67,7 @@ export class SandboxProcess<Output extends string | Uint8Array = string>
     return this.#command?.stdio.stdout;
   }
 
+  /** As `stdout`; with a terminal nothing arrives here. */
   get stderr(): Readable | undefined {
     return this.#command?.stdio.stderr;
   }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 export interface ProcessInfo {
   /** Inside the sandbox. */
   readonly pid: number;
+  /** Inside; 1 is the sandbox's init. */
   readonly parentPid: number;
   /** On the host. */
   readonly hostPid: number;
@@ -14,6 +15,7 @@ export interface ProcessInfo {
   /** The letter of proc_pid_status(5): `R`, `S`, `D`, `T`, `Z`. */
   readonly state: string;
   readonly threads: number;
+  /** Resident memory, shared pages included. */
   readonly memoryBytes: number;
 }
 

@@ -16,6 +16,7 @@ import { listProcesses, type ProcessInfo } from './processes.js';
 import { checkCgroupLimits, checkSandbox, checkUpdateKeys } from './sandbox-spec.js';
 import { sampleStats } from './stats.js';
 
+/** `created` until it is set up; `stopped` when nothing runs any more; `removed` when its name is free again. */
 export type SandboxState = 'created' | 'running' | 'paused' | 'stopped' | 'removed';
 
 type OutputOf<Encoding> = Encoding extends 'buffer' ? Uint8Array : string;
@@ -39,7 +40,9 @@ export class Sandbox
   extends EventEmitter<{ [Name in SandboxEventName]: [SandboxEvents[Name]] }>
   implements AsyncDisposable
 {
+  /** Twelve hexadecimal digits, unlike any other's. */
   readonly id: string;
+  /** The id, where none was given. */
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly #host: Host;
@@ -92,7 +95,18 @@ export class Sandbox
     });
   }
 
-  /** Makes a sandbox that lives until it is stopped or removed, or this application ends. */
+  /**
+   * Makes a sandbox that lives until it is stopped or removed, or this application ends. Resolves when it is set up; when it
+   * rejects, or `signal` is aborted meanwhile, nothing is left of it.
+   *
+   * @throws CloisterError (as a rejection) `ERR_INVALID_OPTION`, `ERR_LIMIT_UNSUPPORTED`, `ERR_NAME_IN_USE`, `ERR_UNSUPPORTED`,
+   * `ERR_PERMISSION`, `ERR_SECCOMP_PROFILE`, `ERR_ABORTED`, `ERR_KERNEL`.
+   * @example
+   * ```ts
+   * await using box = await Sandbox.create({ name: 'workspace', limits: { memory: '512MiB', cpus: 2 } });
+   * console.log(box.state, (await box.exec(['id', '-u'])).stdout);
+   * ```
+   */
   static async create(options: SandboxOptions = {}): Promise<Sandbox> {
     const { host: given, ...fields } = options;
     const host = checkHost(given);
@@ -117,19 +131,21 @@ export class Sandbox
     return [...host.sandboxes.all(labels)];
   }
 
-  /** The sandbox of that name, made now if there is none. Concurrent calls get the same one. */
+  /** The sandbox of that name, made now if there is none; the other options count only then. Concurrent calls get the same one. */
   static async getOrCreate(options: SandboxOptions & { name: string }): Promise<Sandbox> {
     const host = checkHost(options.host);
     return host.sandboxes.pending(options.name) ?? Sandbox.create(options);
   }
 
+  /** As of now; `stopped`, too, when its end came from elsewhere. */
   get state(): SandboxState {
     return this.#state;
   }
 
   /**
-   * Starts a command.
+   * Starts a command. Returns at once; the handle resolves with its result, and rejects when it could not be started.
    *
+   * @throws CloisterError (as a rejection) as `Sandbox.run`, and `ERR_SANDBOX_STATE` unless the sandbox is running.
    * @example
    * ```ts
    * const p = box.exec(['sh', '-c', 'read x; echo got $x'], { stdin: 'pipe' });
@@ -147,12 +163,18 @@ export class Sandbox
     });
   }
 
-  /** Stops every process where it is. Time limits of commands go on. */
+  /**
+   * Stops every process where it is; resolves when all have stopped. Time limits of commands go on.
+   *
+   * @throws CloisterError `ERR_SANDBOX_STATE`; `ERR_UNSUPPORTED` without a freezer; `ERR_KERNEL` when a process does not stop within
+   * ten seconds, and everything runs on.
+   */
   async pause(): Promise<void> {
     await this.#alive('pause', ['running']).cgroup.freeze();
     this.#change('paused');
   }
 
+  /** Lets everything that `pause` stopped go on. @throws CloisterError `ERR_SANDBOX_STATE` */
   async resume(): Promise<void> {
     await this.#alive('resume', ['paused']).cgroup.thaw();
     this.#state = 'running';
@@ -171,7 +193,12 @@ export class Sandbox
     this.#tell('updated', { limits });
   }
 
-  /** SIGTERM to every command, and SIGKILL to what is left when the time is over. Default: 10 s. */
+  /**
+   * SIGTERM to the main process of every command, and SIGKILL to what is left when the time is over. Resolves when nothing is left;
+   * a paused sandbox is resumed first.
+   *
+   * @param options - `timeout` in milliseconds or as `'10s'` (the default).
+   */
   async stop(options: { timeout?: number | string } = {}): Promise<void> {
     const timeoutMs = checkDuration('timeout', checkObject('', options, ['timeout'])['timeout'], STOP_TIMEOUT_MS);
     if (this.#running === undefined || this.#isOver) return this.wait();
@@ -194,6 +221,7 @@ export class Sandbox
     this.#host.sandboxes.delete(this);
   }
 
+  /** `remove()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.remove();
   }

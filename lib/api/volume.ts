@@ -11,7 +11,7 @@ export const Volume = {
    * A file or directory of the host. Owners are mapped: root inside may do with the host root's files what the mount allows.
    *
    * @param source - absolute path on the host, without symbolic links.
-   * @param target - absolute path inside; made if it is missing.
+   * @param target - absolute path inside; made if it is missing. Both are checked where the sandbox is made.
    * @example
    * ```ts
    * await Sandbox.run(['ls', '/src'], { mounts: [Volume.bind('/home/me/project', '/src', { readonly: true })] });
@@ -21,7 +21,7 @@ export const Volume = {
     return { type: 'bind', source, target, readonly: options.readonly ?? false };
   },
 
-  /** A file system in memory, gone with the sandbox. Default: 64 MiB, mode 1777. */
+  /** A file system in memory, gone with the sandbox; what is in it counts as memory. Default: 64 MiB, mode 0o1777. */
   tmpfs(target: string, options: { size?: Size; mode?: number } = {}): VolumeMount {
     return { type: 'tmpfs', target, size: options.size ?? '64MiB', mode: options.mode ?? 0o1777 };
   },

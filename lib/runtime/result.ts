@@ -18,8 +18,11 @@ export interface Usage {
   readonly wallMs: number;
   readonly cpuUserMs: number | undefined;
   readonly cpuSystemMs: number | undefined;
+  /** Everything that was charged to its group at one time: memory of its processes, page cache, the kernel's on its behalf. */
   readonly memoryPeakBytes: number | undefined;
+  /** Processes and threads at one time. */
   readonly pidsPeak: number | undefined;
+  /** Bytes that were read from a disk, not from a cache. */
   readonly ioReadBytes: number | undefined;
   readonly ioWriteBytes: number | undefined;
   /** Processes killed for memory. */
@@ -30,11 +33,14 @@ export interface Usage {
   readonly throttledMs: number | undefined;
 }
 
+/** How a command ended, what it printed and what it cost. */
 export interface CommandResult<Output extends string | Uint8Array = string> {
   /** Undefined when a signal ended it. */
   readonly exitCode: number | undefined;
+  /** The name of the signal that ended it: `'SIGKILL'`. Undefined when it exited by itself. */
   readonly signal: string | undefined;
   readonly reason: EndReason;
+  /** All that was kept of the stream, also where it was read meanwhile; empty with `capture: false`. */
   readonly stdout: Output;
   readonly stderr: Output;
   /** Output beyond `maxOutput` was cut off. */
