@@ -40,10 +40,12 @@ export async function readPages<T>(
 ): Promise<readonly T[]> {
   const what = endpoint.describe(first);
   const entries: T[] = [];
+  const seen = new Set<string>();
   let page: URL | string | undefined = first.path;
-  for (let pages = 0; page !== undefined; pages++) {
-    if (pages >= MAX_PAGES || entries.length > MAX_ENTRIES)
+  while (page !== undefined) {
+    if (seen.has(String(page)) || seen.size >= MAX_PAGES || entries.length > MAX_ENTRIES)
       throw misbehaviour(what, endpoint.location.registry, 'has a list without end');
+    seen.add(String(page));
     const { items, next }: { items: readonly T[]; next: URL | undefined } = await endpoint.try(
       { ...first, path: page },
       async (response) => {

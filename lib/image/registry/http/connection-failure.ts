@@ -49,8 +49,10 @@ export class Stalled extends Error {
 
 /** With several addresses of one host, Node reports all failures in one. */
 export function errorCode(error: unknown): string {
-  const { code, errors } = error as { code?: unknown; errors?: unknown };
+  const { code, errors, name } = error as { code?: unknown; errors?: unknown; name?: unknown };
   if (typeof code === 'string') return code;
+  // Some of undici's have a name only.
+  if (name === 'HTTPParserError') return 'HPE_INVALID';
   return Array.isArray(errors) && errors.length > 0 ? errorCode(errors[0]) : '';
 }
 
@@ -76,13 +78,18 @@ function explain(code: string, host: string): Problem {
   return { text: `failed${code === '' ? '' : ` (${code})`}`, isPassing: true };
 }
 
+/** What a parser could not read is kept in its error: it may be an echo of what we sent, which is secret. */
+function withoutData(cause: unknown): unknown {
+  return cause instanceof Error && 'data' in cause ? new Error(cause.message) : cause;
+}
+
 /** @param via - the proxy between, without its password. */
 export function unreachable(what: string, host: string, via: string | undefined, cause: unknown): CloisterError {
   const { text, isPassing, hint } = explain(errorCode(cause), host);
   const way = via === undefined ? '' : `, through the proxy ${via},`;
   const error = new CloisterError('ERR_REGISTRY_UNREACHABLE', `${what}: ${host}${way} ${text}`, {
     subject: host,
-    cause,
+    cause: withoutData(cause),
     ...(hint === undefined ? {} : { hint }),
   });
   return isPassing ? mayPass(error) : error;
