@@ -18,6 +18,14 @@ export default defineConfig({
       },
       {
         test: {
+          // Needs the build of scripts/test-native.sh, which runs it.
+          name: 'native',
+          include: ['test/native/**/*.test.ts'],
+          testTimeout: 300_000,
+        },
+      },
+      {
+        test: {
           name: 'root',
           include: ['test/integration/root/**/*.test.ts', 'test/escape/**/*.test.ts', 'test/examples.test.ts'],
           exclude: [],

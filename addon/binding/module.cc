@@ -1,4 +1,4 @@
-// The complete list of what the addon exports. lib/native/addon.ts mirrors it; test/unit/native/addon.test.ts compares.
+// The complete list of what the addon exports. lib/native/addon.ts mirrors it; test/integration/root/addon.test.ts compares.
 #include <napi.h>
 
 #include "../kernel/device_filter.h"

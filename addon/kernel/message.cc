@@ -29,10 +29,19 @@ Result<UniqueFd> BodyInMemfd(const uint8_t* body, uint32_t size) {
   return Result<UniqueFd>(static_cast<UniqueFd&&>(fd));
 }
 
+// As large as the header says, or nothing is allocated for it.
+Status CheckMemfd(int fd, uint32_t size) {
+  struct stat about;
+  if (fstat(fd, &about) != 0) return LastError("stat(2)", "memfd");
+  const bool fits = S_ISREG(about.st_mode) && about.st_size == static_cast<off_t>(size) && size <= kMaxBodyBytes;
+  return fits ? Status() : Status(Error("recvmsg(2)", EPROTO, "memfd"));
+}
+
 Status ReadMemfd(int fd, uint8_t* into, uint32_t size) {
   for (uint32_t at = 0; at < size;) {
     const ssize_t n = pread(fd, into + at, size - at, at);
-    if (n <= 0) return LastError("pread(2)", "memfd");
+    if (n < 0) return LastError("pread(2)", "memfd");
+    if (n == 0) return Error("pread(2)", EPROTO, "memfd");
     at += static_cast<uint32_t>(n);
   }
   return {};
@@ -56,6 +65,7 @@ void TakeFds(msghdr& header, Message& message) {
 Status SendMessage(int socket, MessageType type, const uint8_t* body, uint32_t size, const int* fds,
                    uint32_t fd_count) {
   Header head = {static_cast<uint32_t>(type), size, size > kInlineBytes ? 1U : 0U};
+  if (size > kMaxBodyBytes) return Error("sendmsg(2)", E2BIG, "message");
   if (fd_count + head.in_memfd > kMaxFds) return Error("sendmsg(2)", ETOOMANYREFS, "descriptors");
   UniqueFd memfd;
   if (head.in_memfd != 0) {
@@ -75,7 +85,7 @@ Status SendMessage(int socket, MessageType type, const uint8_t* body, uint32_t s
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = static_cast<socklen_t>(CMSG_LEN(sizeof(int) * all));
-    memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
+    if (fd_count > 0) memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
     if (head.in_memfd != 0) {
       const int fd = memfd.get();
       memcpy(CMSG_DATA(c) + sizeof(int) * fd_count, &fd, sizeof fd);
@@ -102,19 +112,21 @@ Status ReceiveMessage(int socket, Message& message, Arena& arena) {
   ssize_t got;
   do got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
-  if (got == 0) return Error("recvmsg(2)", 0, "peer is gone");
   if (got < 0) return LastError("recvmsg(2)");
   TakeFds(header, message);
+  // An empty packet looks the same; nobody here sends one.
+  if (got == 0) return Error("recvmsg(2)", 0, "peer is gone");
   if (static_cast<size_t>(got) < sizeof head) return Error("recvmsg(2)", EPROTO, "short message");
   message.type = static_cast<MessageType>(head.type);
   message.body = body;
   message.size = static_cast<uint32_t>(static_cast<size_t>(got) - sizeof head);
   if (head.in_memfd == 0) return {};
   if (message.fd_count == 0) return Error("recvmsg(2)", EPROTO, "no memfd");
+  const UniqueFd memfd(message.fds[--message.fd_count].release());
+  CLOISTER_TRY(CheckMemfd(memfd.get(), head.size));
   message.body = arena.Make<uint8_t>(head.size);
   message.size = head.size;
   if (message.body == nullptr) return Error("malloc(3)", ENOMEM, "message");
-  UniqueFd memfd(message.fds[--message.fd_count].release());
   return ReadMemfd(memfd.get(), message.body, message.size);
 }
 

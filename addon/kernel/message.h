@@ -13,6 +13,8 @@ namespace cloister {
 // SCM_MAX_FD of the kernel, unix(7).
 inline constexpr uint32_t kMaxFds = 253;
 inline constexpr uint32_t kInlineBytes = 128 * 1024;
+// Far above what execve(2) takes of arguments and environment.
+inline constexpr uint32_t kMaxBodyBytes = 16 * 1024 * 1024;
 
 enum class MessageType : uint32_t {
   kLaunch = 1,  // application → launcher: LaunchPlan; descriptors as the plan's indices name them

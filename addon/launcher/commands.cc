@@ -84,12 +84,16 @@ bool Commands::Reap() {
 
 // New processes may be born while the signals go out; they are killed in the next round, until none is left.
 uint32_t Commands::KillRest() {
+  bool has_asked = false;  // what was dead before is not counted
   for (uint32_t killed = 0;;) {
     pid_t pid = waitpid(-1, nullptr, WNOHANG);
-    if (pid > 0) continue;
+    if (pid == 0) {
+      kill(-1, SIGKILL);
+      has_asked = true;
+      pid = waitpid(-1, nullptr, 0);
+    }
     if (pid < 0 && errno == ECHILD) return killed;
-    kill(-1, SIGKILL);
-    if (waitpid(-1, nullptr, 0) > 0) killed++;
+    if (pid > 0 && has_asked) killed++;
   }
 }
 

@@ -67,8 +67,9 @@ Result<int> IdMapCache::Get(int proc_fd, const Array<IdMapEntry>& uids, const Ar
     return Result<int>(uncached_.get());
   }
   memcpy(key, &uids.size, sizeof uids.size);
-  memcpy(key + sizeof uids.size, uids.data, uid_bytes);
-  memcpy(key + sizeof uids.size + uid_bytes, gids.data, gid_bytes);
+  // An empty list has no memory, which memcpy(3) may not be given.
+  if (uid_bytes > 0) memcpy(key + sizeof uids.size, uids.data, uid_bytes);
+  if (gid_bytes > 0) memcpy(key + sizeof uids.size + uid_bytes, gids.data, gid_bytes);
   const size_t key_size = sizeof uids.size + uid_bytes + gid_bytes;
   for (Slot& slot : slots_) {
     if (slot.fd.valid() && slot.key_size == key_size && memcmp(slot.key, key, key_size) == 0) {
