@@ -183,6 +183,7 @@ Status RaiseLoopback() {
 }
 
 void RunInit(const InitContext& context) {
+  prctl(PR_SET_NAME, "cloister-init");
   KeepOnly(context);
   const int children = WatchChildren(context);
   const int devpts = SetUp(context);

@@ -196,6 +196,7 @@ int Main() {
   DropFavours();
   // Nobody but the host's root may look into this process or the inits forked from it, ptrace(2).
   prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_NAME, "cloister");
   umask(022);
   setsid();
   const int children = TakeSignals();
