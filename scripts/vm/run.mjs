@@ -16,6 +16,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { clearTimeout, setTimeout } from 'node:timers';
 import { fileURLToPath } from 'node:url';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -80,14 +81,21 @@ function qemuArguments({ kernel, version, initramfs, disk, share }) {
     ...shared('root', '/', 'readonly=on'),
     ...shared('share', share),
     // `snapshot`: what is written goes to a nameless file of QEMU's.
-    ...['-drive', `file=${disk},format=raw,if=none,id=disk,snapshot=on,cache=unsafe`, '-device', 'virtio-blk-pci,drive=disk'],
+    ...[
+      '-drive',
+      `file=${disk},format=raw,if=none,id=disk,snapshot=on,cache=unsafe`,
+      '-device',
+      'virtio-blk-pci,drive=disk',
+    ],
   ];
 }
 
 /** Resolves when the machine is off. It never outlives this process. */
 function runMachine(args) {
   // setpriv(1): killed with this process, however that ends.
-  const machine = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const machine = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   const stop = () => machine.kill('SIGKILL');
   process.once('exit', stop);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
