@@ -4,7 +4,12 @@ import { type PlannedDirectory, planGroup } from '../../../lib/cgroup/plan.js';
 import type { CgroupTree } from '../../../lib/cgroup/tree.js';
 
 /** A v2 hierarchy with every controller passed on. */
-const unified = { version: 2, has: () => true, isEnabled: (name: string) => name !== 'cpuacct', hasFile: () => true } as unknown as CgroupTree;
+const unified = {
+  version: 2,
+  has: () => true,
+  isEnabled: (name: string) => name !== 'cpuacct',
+  hasFile: () => true,
+} as unknown as CgroupTree;
 const layout = new CgroupLayout([unified], []);
 
 function written(planned: readonly PlannedDirectory[]): Record<string, string> {
