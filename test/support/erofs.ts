@@ -24,13 +24,15 @@ export async function mountIndex(archive: string): Promise<number> {
   return await mountErofs(index.fd, input.fd, LAYER);
 }
 
+let probed: ReturnType<typeof probeErofs> | undefined;
+
 /**
  * Indexes and mounts an archive and hands the mount over. Where this machine cannot mount indexes at all, makes sure that it says
  * so instead, which is then what there is to test.
  */
 export async function withMounted(archive: string, use: (mount: number) => Promise<void>): Promise<void> {
   await makeIndex(archive);
-  const refusal = await probeErofs(join(archive, '..'));
+  const refusal = await (probed ??= probeErofs(join(archive, '..')));
   if (refusal !== undefined) {
     await mountIndex(archive).then(
       () => Promise.reject(new Error('the probe refuses what works')),
