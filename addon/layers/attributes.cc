@@ -140,8 +140,8 @@ Status AttributeWriter::ToFile(int fd, const Attributes& attributes, const Birth
   return Done{};
 }
 
-Status AttributeWriter::ToDirectory(int fd, const Attributes& attributes, bool existed, std::string_view path) {
-  if (existed) CLOISTER_TRY(RemoveXattrs(fd, attributes.xattrs, path));
+Status AttributeWriter::ToDirectory(int fd, const Attributes& attributes, bool has_others, std::string_view path) {
+  if (has_others) CLOISTER_TRY(RemoveXattrs(fd, attributes.xattrs, path));
   struct stat now;
   if (fstat(fd, &now) != 0) return KernelError("fstat(2)", path);
   const bool chowns = now.st_uid != attributes.uid || now.st_gid != attributes.gid;
@@ -166,6 +166,10 @@ Status AttributeWriter::ToNode(int path_fd, const Attributes& attributes, const 
   // A symbolic link has no mode of its own, symlink(7).
   if (!is_link && NeedsChmod(attributes, birth) && chmod(name_of_fd, attributes.mode) != 0) {
     return KernelError("chmod(2)", path);
+  }
+  if (birth.may_have_acl && !is_link && removexattr(name_of_fd, kAccessAcl) != 0 && errno != ENODATA &&
+      errno != EOPNOTSUPP) {
+    return KernelError("removexattr(2)", path);
   }
   CLOISTER_TRY(SetXattrs(path_fd, true, attributes, path));
   struct timespec times[2];

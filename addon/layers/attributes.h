@@ -44,8 +44,8 @@ class AttributeWriter {
  public:
   // `path` is for messages. Attributes that the file system has no place for are counted, as every engine passes over them.
   Status ToFile(int fd, const Attributes& attributes, const Birth& birth, std::string_view path);
-  // A directory that was there before loses the attributes that its new entry does not have.
-  Status ToDirectory(int fd, const Attributes& attributes, bool existed, std::string_view path);
+  // `has_others`: it may have extended attributes already, and loses those that its entry does not have.
+  Status ToDirectory(int fd, const Attributes& attributes, bool has_others, std::string_view path);
   // A link, device or FIFO, by a descriptor that was opened with O_PATH: nothing else opens those without touching them.
   Status ToNode(int path_fd, const Attributes& attributes, const Birth& birth, bool is_link, std::string_view path);
 

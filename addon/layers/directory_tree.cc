@@ -13,13 +13,14 @@ constexpr size_t kOpenDirectories = 64;
 // What BENEATH and NO_XDEV add to O_NOFOLLOW: no name that is more than a name, and no mount that somebody put here.
 constexpr uint64_t kResolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
-// A set-group-ID directory hands on its group, a default access control list takes the place of the umask, inode(7), acl(5).
+// A set-group-ID directory hands on its group, as each one does on a file system mounted with "grpid", and a default access
+// control list takes the place of the umask: inode(7), ext4(5), acl(5).
 Result<Birth> BirthIn(int fd, bool mode_is_exact) {
   struct stat info;
   if (fstat(fd, &info) != 0) return LastError("fstat(2)", "a directory of the layer");
   Birth birth;
   birth.mode_is_exact = mode_is_exact;
-  birth.owner_is_ours = (info.st_mode & S_ISGID) == 0;
+  birth.owner_is_ours = (info.st_mode & S_ISGID) == 0 && info.st_gid == OwnGid();
   birth.may_have_acl = fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0;
   return Result<Birth>(static_cast<Birth&&>(birth));
 }

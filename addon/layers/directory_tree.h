@@ -36,9 +36,10 @@ struct Directory {
   uint32_t depth = 0;
   std::unordered_map<std::string, std::unique_ptr<Directory>, NameHash, std::equal_to<>> children;
 
-  bool existed = false;  // before this layer
-  bool touched = false;  // this layer has an entry at it or below it
-  bool opaque = false;   // hides what lower layers have in it
+  bool existed = false;       // before this layer
+  bool touched = false;       // this layer has an entry at it or below it
+  bool opaque = false;        // hides what lower layers have in it
+  bool may_have_acl = false;  // made below a directory that hands one on
   struct timespec mtime_before = {};
   std::unique_ptr<Attributes> attributes;  // of its own entry, set when nothing in it changes any more
   std::vector<std::string> whiteouts;      // names of the whiteouts that were made in it

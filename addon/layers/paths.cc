@@ -90,6 +90,7 @@ Result<Directory*> Unpacker::MakeDirectory(Directory& parent, std::string_view n
     replaces = true;
   }
   CLOISTER_ASSIGN(made, AddDirectory(parent, name, false, {}));
+  made->may_have_acl = open->birth.may_have_acl;
   made->opaque = replaces && options_.whiteouts == Whiteouts::kOverlay;
   return Result<Directory*>(static_cast<Directory*>(made));
 }

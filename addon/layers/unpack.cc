@@ -141,10 +141,10 @@ Status Unpacker::PlainEntry(TarEntry& entry, Directory& parent, std::string_view
 Status Unpacker::File(TarEntry& entry, Directory& parent, std::string_view name) {
   auto job = std::make_unique<FileJob>();
   if (const char* fault = TakeAttributes(entry, job->attributes)) return FaultHere(FaultKind::kCorrupt, fault);
-  CLOISTER_TRY(Settle(parent, name));
-  const uint64_t key = KeyOf(parent, name);
+  const auto [seen, is_new] = seen_.try_emplace(KeyOf(parent, name));
+  Place& place = seen->second;
   const bool may_exist =
-      options_.whiteouts == Whiteouts::kApply || seen_.contains(key) || DirectoryTree::Child(parent, name) != nullptr;
+      options_.whiteouts == Whiteouts::kApply || !is_new || DirectoryTree::Child(parent, name) != nullptr;
   if (may_exist) CLOISTER_TRY(Clear(parent, name));
   CLOISTER_ASSIGN(open, tree_.Open(parent));
   job->directory = std::move(open);
@@ -154,7 +154,7 @@ Status Unpacker::File(TarEntry& entry, Directory& parent, std::string_view name)
   job->is_sparse = entry.is_sparse;
   job->extents = std::move(entry.extents);
   CLOISTER_TRY(SendFile(entry, std::move(job)));
-  seen_[key] = {batch_writer_, submitted_[batch_writer_] + 1};
+  place = {batch_writer_, submitted_[batch_writer_] + 1};
   if (batch_->full() || batch_directories_ >= kBatchDirectories) SubmitBatch();
   return Done{};
 }

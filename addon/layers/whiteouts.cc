@@ -109,7 +109,8 @@ Status Unpacker::FinishDirectory(Directory& directory) {
     if (futimens(fd, times) != 0) return Refused("futimens(3)", directory, {});
   } else if (directory.attributes != nullptr) {
     const std::string path = DirectoryTree::PathOf(directory);
-    CLOISTER_TRY(attributes_.ToDirectory(fd, *directory.attributes, directory.existed, path));
+    const bool has_others = directory.existed || directory.may_have_acl;
+    CLOISTER_TRY(attributes_.ToDirectory(fd, *directory.attributes, has_others, path));
   }
   if (directory.opaque && fsetxattr(fd, kOpaqueXattr, "y", 1, 0) != 0) return Refused("fsetxattr(2)", directory, {});
   return Done{};
