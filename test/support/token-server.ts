@@ -26,6 +26,8 @@ export class TokenServer implements AsyncDisposable {
   readonly readable: (repository: string) => boolean;
   /** Answers to give before the ordinary ones. */
   readonly faults: ((response: ServerResponse) => void)[] = [];
+  /** Repositories that nobody may use. */
+  hidden: RegExp | undefined;
   lifeSeconds = 300;
   /** Without queries, tokens are had by forms only. */
   hasQueries = true;
@@ -94,7 +96,9 @@ export class TokenServer implements AsyncDisposable {
     const access = scopes.flatMap((scope) => {
       const [, type, name = '', actions = ''] = /^(\w+):(.+):([a-z,*]+)$/.exec(scope) ?? [];
       const allowed = user === USER.username ? actions.split(',') : this.readable(name) ? ['pull'] : [];
-      return type === undefined || allowed.length === 0 ? [] : [{ type, name, actions: allowed }];
+      return type === undefined || allowed.length === 0 || this.hidden?.test(name) === true
+        ? []
+        : [{ type, name, actions: allowed }];
     });
     const now = Math.floor(Date.now() / 1000);
     const chain = this.#certificate.pem.cert.replace(/-----[A-Z ]+-----|\s/g, '');

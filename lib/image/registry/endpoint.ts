@@ -2,14 +2,14 @@ import { CloisterError, invalidOption } from '../../errors.js';
 import { unlessAborted } from './http/abort.js';
 import { Authenticator } from './auth/authenticator.js';
 import { parseChallenges } from './auth/challenge.js';
-import { errorCode, isCertificateProblem } from './http/connection-failure.js';
+import { errorCode, isNoTls } from './http/connection-failure.js';
 import type { CredentialSource } from './auth/credentials.js';
 import { readAnswer, refusal } from './failure.js';
 import type { HttpResponse } from './http/http-response.js';
 import type { RegistryLocation } from './location.js';
 import type { PlainHttp } from './http/plain-http.js';
 import { follow } from './http/redirect.js';
-import { canPass, withRetries, type RetryPolicy } from './http/retry.js';
+import { withRetries, type RetryPolicy } from './http/retry.js';
 import { formatScope, uniteScopes, type Access } from './auth/scope.js';
 import type { HttpRequest, Transport } from './http/transport.js';
 
@@ -140,8 +140,8 @@ export class Endpoint {
   }
 
   /**
-   * TLS wherever it is to be had. Only a host that may be spoken to without is asked whether it can, and one whose certificate
-   * is wrong can.
+   * TLS wherever it is to be had. Only a host that may be spoken to without is asked whether it can; one that shows a wrong
+   * certificate, or wants one, can.
    */
   async #findBase(what: string): Promise<URL> {
     const { authority, scheme } = this.location;
@@ -156,9 +156,9 @@ export class Endpoint {
     } catch (error) {
       if (!CloisterError.is(error) || error.code !== 'ERR_REGISTRY_UNREACHABLE') throw error;
       const code = errorCode(error.cause);
-      if (isCertificateProblem(code)) return secure;
       // Nobody listens on 443; without a port in its name, it may be on 80.
-      if (code === 'ECONNREFUSED' && secure.port !== '' && canPass(error)) throw error;
+      if (code === 'ECONNREFUSED' && secure.port !== '') throw error;
+      if (code !== 'ECONNREFUSED' && !isNoTls(code)) return secure;
       return plain;
     }
   }

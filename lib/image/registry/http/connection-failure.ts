@@ -56,7 +56,16 @@ export function errorCode(error: unknown): string {
   return Array.isArray(errors) && errors.length > 0 ? errorCode(errors[0]) : '';
 }
 
-export function isCertificateProblem(code: string): boolean {
+/**
+ * Whether that is how it ends when one greets a server of plain HTTP with TLS. What comes after the greeting has other codes;
+ * an alert is a word of TLS.
+ */
+export function isNoTls(code: string): boolean {
+  if (code.startsWith('ERR_SSL_')) return !code.includes('_ALERT_');
+  return ['EPROTO', 'ECONNRESET', 'EPIPE', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_ABORTED'].includes(code);
+}
+
+function isCertificateProblem(code: string): boolean {
   return /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH)/.test(code);
 }
 
