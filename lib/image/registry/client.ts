@@ -1,4 +1,4 @@
-import { invalidOption } from '../../errors.js';
+import { CloisterError, invalidOption } from '../../errors.js';
 import type { Digest } from '../../shared/digest.js';
 import { makeDescriptor, type Descriptor } from '../descriptor.js';
 import { parseManifest } from '../manifest.js';
@@ -143,7 +143,13 @@ export class RegistryClient implements AsyncDisposable {
   ): Promise<Uint8Array> {
     const { digest, size } = descriptor;
     if (size > maxBytes)
-      throw mismatch(`get blob ${digest}`, `expected at most ${maxBytes} bytes, it has ${size}`, digest);
+      throw new CloisterError(
+        'ERR_IMAGE_INVALID',
+        `blob ${digest}: expected at most ${maxBytes} bytes, it has ${size}`,
+        {
+          subject: digest,
+        },
+      );
     const chunks: Uint8Array[] = [];
     for await (const chunk of this.blob(repository, descriptor, { signal })) chunks.push(chunk);
     return Buffer.concat(chunks);

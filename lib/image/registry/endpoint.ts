@@ -86,15 +86,16 @@ export class Endpoint {
     const authenticator = this.#authenticate(base);
     const repository = call.repository === undefined ? undefined : this.location.prefix + call.repository;
     const scopes = uniteScopes(call.access.map((access) => formatScope(this.#prefixed(access))));
-    const wish = { what, repository, scopes, signal: call.signal };
+    const wish = { what, repository, scopes };
     // What the registry sends us to elsewhere is not the registry.
     const isOwn = url.origin === base.origin;
-    const header = isOwn ? await authenticator.authorization(wish) : undefined;
+    const header = isOwn ? await unlessAborted(authenticator.authorization(wish), what, call.signal) : undefined;
     let response = await this.#send(call, what, url, header);
     if (response.status === 401 && isOwn && response.url.origin === base.origin) {
       const challenges = parseChallenges(response.headers('www-authenticate'));
       await response.discard();
-      response = await this.#send(call, what, url, await authenticator.renew(challenges, wish, header));
+      const renewed = await unlessAborted(authenticator.renew(challenges, wish, header), what, call.signal);
+      response = await this.#send(call, what, url, renewed);
     }
     if (call.expect.includes(response.status)) return response;
     const answer = await readAnswer(response, authenticator.secrets);

@@ -34,7 +34,7 @@ export function mirrorLocation(registry: string, mirror: string): RegistryLocati
   const refuse = (): CloisterError =>
     invalidOption(`mirrors["${registry}"]`, "a place such as 'mirror.example:5000' or 'mirror.example/prefix'", mirror);
   const [, scheme, rest = ''] = /^(?:(https?):\/\/)?([^?#@\s]+)$/.exec(mirror) ?? [];
-  if (rest === '' || !URL.canParse(`https://${rest}`)) throw refuse();
+  if (rest === '' || rest.includes('//') || !URL.canParse(`https://${rest}`)) throw refuse();
   const url = new URL(`https://${rest}`);
   const prefix = url.pathname.replace(/^\/+|\/+$/g, '');
   if (!/^(?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/|$))*$/.test(prefix)) throw refuse();

@@ -36,6 +36,8 @@ export interface RegistryOptions {
   readonly connectTimeoutMs?: number;
   /** For an answer to begin. Default: 60,000. */
   readonly responseTimeoutMs?: number;
+  /** For an answer to what was sent to begin: registries may take their time to store it. Default: 300,000. */
+  readonly storeTimeoutMs?: number;
   /** Without enough data, while reading or sending. Default: 30,000. */
   readonly stallTimeoutMs?: number;
   /** What is enough, in bytes within `stallTimeoutMs`. Default: 16,384. */
@@ -95,6 +97,7 @@ export function checkRegistryOptions(options: RegistryOptions): RegistrySettings
       connectionsPerHost: checkNumber('connectionsPerHost', options.connectionsPerHost, 6, 1),
       connectMs: checkNumber('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1),
       headersMs: checkNumber('responseTimeoutMs', options.responseTimeoutMs, 60_000, 1),
+      storeMs: checkNumber('storeTimeoutMs', options.storeTimeoutMs, 300_000, 1),
       stallMs: checkNumber('stallTimeoutMs', options.stallTimeoutMs, 30_000, 4),
       stallBytes: checkNumber('stallBytes', options.stallBytes, 16_384, 1),
     },

@@ -1,5 +1,4 @@
 import { CloisterError } from '../../../errors.js';
-import { unlessAborted } from '../http/abort.js';
 import type { Challenge } from './challenge.js';
 import { encodeBasic, secretsOf, type Credentials, type CredentialSource } from './credentials.js';
 import type { PlainHttp } from '../http/plain-http.js';
@@ -13,7 +12,6 @@ export interface Wish {
   /** Undefined for the registry as a whole. */
   readonly repository: string | undefined;
   readonly scopes: readonly string[];
-  readonly signal: AbortSignal | undefined;
 }
 
 interface KnownToken {
@@ -27,7 +25,10 @@ type Scheme = 'none' | 'basic' | TokenService;
 
 const MAX_TOKENS = 256;
 
-/** Knows how one host wants requests to be authorized, and keeps its tokens until they expire. */
+/**
+ * Knows how one host wants requests to be authorized, and keeps its tokens until they expire. Knows of no caller's signal:
+ * others may be waiting for the same token by the time it fires.
+ */
 export class Authenticator {
   readonly #host: string;
   readonly #base: URL;
@@ -113,12 +114,10 @@ export class Authenticator {
         (value === undefined || value.expiresAt > Date.now()) &&
         coversScopes(scopes, wish.scopes),
     );
-    const { token } = known ?? this.#request(service, wish);
-    const { value } = await unlessAborted(token, wish.what, wish.signal);
+    const { value } = await (known ?? this.#request(service, wish)).token;
     return `Bearer ${value}`;
   }
 
-  /** Without the caller's signal: others may be waiting for the same token by the time it fires. */
   #request(service: TokenService, { what, repository, scopes }: Wish): KnownToken {
     const token = this.#find(repository).then(async (credentials) => {
       if (credentials !== undefined && 'registryToken' in credentials)

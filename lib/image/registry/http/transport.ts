@@ -27,6 +27,8 @@ export interface TransportOptions extends Patience {
   readonly connectMs: number;
   /** From the end of a request to the end of the answer's headers. */
   readonly headersMs: number;
+  /** The same for a request that stores something. */
+  readonly storeMs: number;
 }
 
 /** A registry that sends us to ever new hosts gets no connection pool for each. */
@@ -71,7 +73,7 @@ class RequestEnd {
 }
 
 /** Hands on a request's body and notices when the peer takes none of it. */
-async function* watched(body: AsyncIterable<Uint8Array>, patience: Patience, headersMs: number, end: RequestEnd) {
+async function* watched(body: AsyncIterable<Uint8Array>, patience: Patience, answerMs: number, end: RequestEnd) {
   const watch = new StallWatch(patience, () => end.stall('the peer takes no more'));
   const iterator = body[Symbol.asyncIterator]();
   // Only what reading it fails with: what sending it fails with is thrown in here too, at `yield`.
@@ -90,7 +92,7 @@ async function* watched(body: AsyncIterable<Uint8Array>, patience: Patience, hea
       watch.waiting(false);
       watch.count(next.value.length);
     }
-    end.expectHeaders(headersMs);
+    end.expectHeaders(answerMs);
   } finally {
     watch.stop();
     await iterator.return?.();
@@ -146,13 +148,13 @@ export class Transport {
     await Promise.all(all.map(async (each) => (await each).destroy()));
   }
 
-  #body({ body }: HttpRequest, end: RequestEnd) {
-    const { headersMs } = this.#options;
+  #body({ body, method }: HttpRequest, end: RequestEnd) {
+    const { headersMs, storeMs } = this.#options;
     if (!isStream(body)) {
-      end.expectHeaders(headersMs);
+      end.expectHeaders(method === 'GET' || method === 'HEAD' ? headersMs : storeMs);
       return body ?? null;
     }
-    return Readable.from(watched(body, this.#options, headersMs, end), { objectMode: false });
+    return Readable.from(watched(body, this.#options, storeMs, end), { objectMode: false });
   }
 
   #explain({ what, url, signal }: HttpRequest, proxy: URL | undefined, end: RequestEnd, cause: unknown): unknown {

@@ -19,6 +19,7 @@ beforeAll(async () => {
     retryDelayMs: 1,
     attempts: 3,
     responseTimeoutMs: 1500,
+    storeTimeoutMs: 1500,
     stallTimeoutMs: 1500,
   });
 });
