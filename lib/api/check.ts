@@ -107,15 +107,23 @@ export function checkPath(option: string, value: unknown): string {
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
+/** What is at the path, and where that is; somebody may be exchanging it at this moment. */
+function lookUp(path: string): [real: string, about: Stats | undefined] {
+  try {
+    return [realpathSync.native(path), statSync(path)];
+  } catch {
+    return [path, undefined];
+  }
+}
+
 /**
  * Something of the host that a sandbox is given, by its real name. A link is refused: below a directory that some sandbox may
  * write to, it would be that sandbox that chooses.
  */
 export function checkHostPath(option: string, value: unknown, expected: string): { path: string; about: Stats } {
   const path = checkPath(option, value);
-  const about = statSync(path, { throwIfNoEntry: false });
+  const [real, about] = lookUp(path);
   if (about === undefined) throw invalidOption(option, `${expected} that exists`, path);
-  const real = realpathSync(path);
   if (real !== path) throw invalidOption(option, 'a path without symbolic links', path, `it leads to ${real}`);
   return { path, about };
 }

@@ -2,6 +2,9 @@ import { CloisterError } from '../errors.js';
 import { errnoName, kernelError } from '../native/kernel.js';
 import type { Refusal, Stage } from '../native/status.js';
 
+/** execve(2): the file is there, and the kernel will not run it. EPERM: it has file capabilities that the sandbox does not. */
+const NOT_EXECUTABLE = ['EACCES', 'EINVAL', 'EISDIR', 'ELIBBAD', 'ELOOP', 'ENOEXEC', 'ENOTDIR', 'EPERM', 'ETXTBSY'];
+
 /** What a failed stage means to a person; stages that are not here are plain kernel errors. */
 const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => CloisterError | undefined>> = {
   user: (refusal) => {
@@ -27,7 +30,7 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
         hint: 'the program, or the interpreter its first line names, must exist inside; names without / are looked up in PATH',
       });
     }
-    if (!['EACCES', 'ENOEXEC', 'EISDIR', 'ELOOP', 'ENOTDIR'].includes(errno)) return undefined;
+    if (!NOT_EXECUTABLE.includes(errno)) return undefined;
     return new CloisterError(
       'ERR_COMMAND_NOT_EXECUTABLE',
       `not executable in the sandbox: ${refusal.subject}: ${errno}`,

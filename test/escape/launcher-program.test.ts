@@ -45,10 +45,10 @@ test('while commands start, nothing but what the sandbox brought along can be op
   let report = '';
   attacker.stdout?.on('data', (data: Buffer) => (report += data.toString()));
   await saw(attacker, 'ready');
-  let isOver = false;
-  void attacker.then(() => (isOver = true));
+  const attack = { isOver: false };
+  void attacker.then(() => (attack.isOver = true));
   const image = digest(`${launcher()}/exe`);
-  while (!isOver) await Promise.all([1, 2, 3, 4].map(() => box.exec(['sh', '-c', ':'])));
+  while (!attack.isOver) await Promise.all([1, 2, 3, 4].map(() => box.exec(['sh', '-c', ':'])));
   expect((await attacker).exitCode).toBe(0);
   const foreign = report.split('\n').filter((line) => !/^(ready|done|)$|\/bin\/(overwrite|busybox)/.test(line));
   expect(foreign).toEqual([]);
