@@ -26,7 +26,9 @@ const held = (mask: string): Sets => ({ CapInh: NONE, CapPrm: mask, CapEff: mask
 const bounded = (mask: string): Sets => ({ CapInh: NONE, CapPrm: NONE, CapEff: NONE, CapBnd: mask, CapAmb: NONE });
 
 function parse(status: string): Record<string, string> {
-  return Object.fromEntries([...status.matchAll(/^(Cap\w+):\t(\w+)\r?$/gm)].map(([, name, mask]) => [name, mask]));
+  return Object.fromEntries(
+    [...status.matchAll(/^(Cap\w+):\t(\w+)\r?$/gm)].map(([, name, mask]) => [name, mask] as const),
+  ) as Record<string, string>;
 }
 
 const READ = ['grep', '^Cap', '/proc/self/status'];
