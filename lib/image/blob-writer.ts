@@ -32,9 +32,9 @@ export interface BlobWriterPlace {
 export class BlobWriter implements AsyncDisposable {
   readonly #place: BlobWriterPlace;
   readonly #file: FileHandle;
-  readonly #hash: Hash;
-  readonly #output: FileAppender;
-  readonly resumedBytes: number;
+  #hash: Hash;
+  #output: FileAppender;
+  #resumedBytes: number;
   #bytes: number;
   #isOpen = true;
 
@@ -43,7 +43,7 @@ export class BlobWriter implements AsyncDisposable {
     this.#file = file;
     this.#hash = hash;
     this.#bytes = bytes;
-    this.resumedBytes = bytes;
+    this.#resumedBytes = bytes;
     this.#output = new FileAppender(file, bytes);
   }
 
@@ -52,7 +52,7 @@ export class BlobWriter implements AsyncDisposable {
     let file: FileHandle | undefined;
     try {
       file = await openPartial(place.path);
-      const hash = createHash(place.expected === undefined ? 'sha256' : splitDigest(place.expected.digest)[0]);
+      const hash = newHash(place.expected);
       let { size } = await file.stat();
       if (size > (place.expected?.size ?? Infinity)) {
         await file.truncate(0);
@@ -70,6 +70,31 @@ export class BlobWriter implements AsyncDisposable {
   /** How much of the blob there is. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** How much of that was there when it was opened. */
+  get resumedBytes(): number {
+    return this.#resumedBytes;
+  }
+
+  /** What there is of it, for a source that goes on from here. */
+  get prefix(): { readonly offset: number; readonly hash: Hash } {
+    return { offset: this.#bytes, hash: this.#hash };
+  }
+
+  /** The bytes that were there when it was opened. */
+  kept(): AsyncGenerator<Uint8Array> {
+    return readChunks(this.#file, { end: this.#resumedBytes });
+  }
+
+  /** Forgets what was there, for a source that has all of it. */
+  async restart(): Promise<void> {
+    if (this.#bytes === 0) return;
+    await this.#output.settle();
+    await this.#file.truncate(0);
+    this.#output = new FileAppender(this.#file, 0);
+    this.#hash = newHash(this.#place.expected);
+    this.#bytes = this.#resumedBytes = 0;
   }
 
   /** Keeps the chunk: it must not be changed afterwards. @throws CloisterError `ERR_DIGEST_MISMATCH` for more bytes than expected. */
@@ -139,6 +164,10 @@ export class BlobWriter implements AsyncDisposable {
     await this.#file.close();
     this.#place.lock[Symbol.dispose]();
   }
+}
+
+function newHash(expected: ExpectedBlob | undefined): Hash {
+  return createHash(expected === undefined ? 'sha256' : splitDigest(expected.digest)[0]);
 }
 
 async function openPartial(path: string): Promise<FileHandle> {

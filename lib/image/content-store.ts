@@ -6,7 +6,7 @@ import { CloisterError } from '../errors.js';
 import { throwIfAborted } from '../shared/abort.js';
 import { parseDigest, splitDigest, type Digest } from '../shared/digest.js';
 import { fileError, unlessMissing } from '../shared/file-error.js';
-import { LockFile, type LockRange } from '../shared/lock-file.js';
+import { LockFile, type LockGroup, type LockRange } from '../shared/lock-file.js';
 import { readChunks } from './blob-file.js';
 import { BlobWriter, type ExpectedBlob } from './blob-writer.js';
 import { Claim, Lease, type LeasedContent } from './lease.js';
@@ -19,6 +19,8 @@ const PARTIAL_LIFETIME_MS = 24 * 3600e3;
 export interface ReadOptions {
   /** Fails at the end, `ERR_DIGEST_MISMATCH`, when the bytes are not those of the digest. Default: false. */
   readonly verify?: boolean;
+  /** The first byte to read. Default: 0; not together with `verify`. */
+  readonly start?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,8 +57,8 @@ export class ContentStore implements LeasedContent, Disposable {
   }
 
   /** Nothing is collected that it uses. Dispose it when what was written is referred to, or not needed any more. */
-  lease(): Lease {
-    return new Lease(this);
+  lease(group?: LockGroup): Lease {
+    return new Lease(this, group);
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -69,11 +71,11 @@ export class ContentStore implements LeasedContent, Disposable {
   }
 
   /** @throws CloisterError `ERR_NOT_FOUND` for a blob that is not there. */
-  async *read(digest: Digest, { verify = false, signal }: ReadOptions = {}): AsyncGenerator<Buffer> {
+  async *read(digest: Digest, { verify = false, start = 0, signal }: ReadOptions = {}): AsyncGenerator<Buffer> {
     const file = await this.#open(digest);
     const hash = verify ? createHash(splitDigest(digest)[0]) : undefined;
     try {
-      for await (const chunk of readChunks(file)) {
+      for await (const chunk of readChunks(file, { start })) {
         throwIfAborted(signal, `reading ${digest}`);
         hash?.update(chunk);
         yield chunk;
@@ -99,12 +101,25 @@ export class ContentStore implements LeasedContent, Disposable {
     return Buffer.concat(chunks, bytes);
   }
 
-  /** Stores a small blob. */
-  async put(lease: Lease, bytes: Uint8Array): Promise<Digest> {
-    const digest: Digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  /** Removes a blob that is damaged, used or not, so that it can be fetched again. Returns whether it was. */
+  async removeDamaged(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    try {
+      for await (const _ of this.read(digest, { verify: true, signal }));
+      return false;
+    } catch (error) {
+      if (!CloisterError.is(error) || error.code !== 'ERR_DIGEST_MISMATCH') throw error;
+      await unlessMissing(unlink(this.#path(digest)));
+      return true;
+    }
+  }
+
+  /** Stores a small blob. @param expected - its digest, when somebody said what it must be. */
+  async put(lease: Lease, bytes: Uint8Array, expected?: Digest): Promise<Digest> {
+    const digest: Digest = expected ?? `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     await using writer = await lease.writer({ digest, size: bytes.length });
     if (writer === undefined) return digest;
-    await writer.write(bytes.subarray(writer.bytes));
+    await writer.restart();
+    await writer.write(bytes);
     await writer.commit();
     return digest;
   }

@@ -68,16 +68,10 @@ function drained(transform: Transform): Promise<void> {
   });
 }
 
-async function* through(
-  source: AsyncIterable<Uint8Array>,
-  transform: Transform,
-  cancel: () => void,
-): AsyncGenerator<Uint8Array> {
+async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Uint8Array> {
   const feeding = feed(source, transform);
-  let isWhole = false;
   try {
     yield* transform as AsyncIterable<Uint8Array>;
-    isWhole = true;
     await feeding;
   } catch (error) {
     if (!isZlibError(error)) throw error;
@@ -86,7 +80,6 @@ async function* through(
       cause: error,
     });
   } finally {
-    if (!isWhole) cancel();
     transform.destroy();
     await feeding;
   }
@@ -94,19 +87,15 @@ async function* through(
 
 /**
  * Undoes gzip (of any number of members) and zstd (of any number of frames), told by their first bytes: media types are often
- * wrong, and the digest of what comes out decides anyway. The source is read to its end.
+ * wrong, and the digest of what comes out decides anyway. The source is read to its end, and closed in any case.
  *
- * @param cancel - ends what `source` waits for; called when the reader leaves before the end.
  * @throws CloisterError `ERR_LAYER_INVALID`
  */
-export async function* decompress(
-  source: AsyncIterable<Uint8Array>,
-  cancel: () => void = () => undefined,
-): AsyncGenerator<Uint8Array> {
+export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   try {
     const start = await peek(iterator);
-    yield* decode(detectCompression(Buffer.concat(start)), joined(start, iterator), cancel);
+    yield* decode(detectCompression(Buffer.concat(start)), joined(start, iterator));
   } finally {
     await iterator.return?.();
   }
@@ -115,18 +104,17 @@ export async function* decompress(
 function decode(
   compression: ReturnType<typeof detectCompression>,
   source: AsyncIterable<Uint8Array>,
-  cancel: () => void,
 ): AsyncIterable<Uint8Array> {
   const options = { chunkSize: CHUNK_BYTES };
   switch (compression) {
     case 'none':
       return source;
     case 'gzip':
-      return through(source, createGunzip(options), cancel);
+      return through(source, createGunzip(options));
     case 'zstd':
       return createZstdDecompress === undefined
-        ? decodeZstd(zstdPieces(source), cancel)
-        : through(zstdPieces(source), createZstdDecompress(options), cancel);
+        ? decodeZstd(zstdPieces(source))
+        : through(zstdPieces(source), createZstdDecompress(options));
     case 'xz':
     case 'bzip2':
       throw new CloisterError(

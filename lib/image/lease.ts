@@ -28,11 +28,14 @@ export interface LeasedContent {
  */
 export class Lease implements Disposable {
   readonly #content: LeasedContent;
+  readonly #group: LockGroup | undefined;
   readonly #held = new Map<string, Disposable>();
   #isOpen = true;
 
-  constructor(content: LeasedContent) {
+  /** @param group - locks of a descriptor of its own; disposed with the lease. Default: those of the whole store. */
+  constructor(content: LeasedContent, group?: LockGroup) {
     this.#content = content;
+    this.#group = group;
   }
 
   /** Whether the blob is there; it stays as it is. Waits for a collection of just this blob to end. */
@@ -44,7 +47,7 @@ export class Lease implements Disposable {
   async use(kind: Collectable, digest: Digest, signal?: AbortSignal): Promise<void> {
     const key = lockKey(kind, digest);
     if (this.#held.has(key)) return;
-    const lock = await this.#content.locks.lock(key, 'shared', signal);
+    const lock = await this.#content.locks.lock(key, 'shared', signal, this.#group);
     if (this.#isOpen && !this.#held.has(key)) this.#held.set(key, lock);
     else lock[Symbol.dispose]();
   }
@@ -67,6 +70,8 @@ export class Lease implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isOpen = false;
+    // Closing a descriptor of its own leaves the locks to whoever has a copy of it; unlocking would take them from both.
+    this.#group?.[Symbol.dispose]();
     for (const lock of this.#held.values()) lock[Symbol.dispose]();
     this.#held.clear();
   }

@@ -111,22 +111,16 @@ async function feed(source: AsyncIterable<Uint8Array>, thread: DecoderThread): P
   }
 }
 
-/**
- * @param cancel - ends what `source` waits for, when the reader leaves early.
- * @throws CloisterError `ERR_LAYER_INVALID`
- */
-export async function* decodeZstd(source: AsyncIterable<Uint8Array>, cancel: () => void): AsyncGenerator<Uint8Array> {
+/** @throws CloisterError `ERR_LAYER_INVALID` */
+export async function* decodeZstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const thread = new DecoderThread();
   const feeding = feed(source, thread);
-  let isWhole = false;
   try {
     for await (const block of thread.output as AsyncIterable<Uint8Array>) {
       thread.allow();
       if (block.length > 0) yield block;
     }
-    isWhole = true;
   } finally {
-    if (!isWhole) cancel();
     await thread.stop();
     await feeding;
   }

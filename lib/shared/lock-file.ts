@@ -44,11 +44,11 @@ export class LockFile implements Disposable {
     return undefined;
   }
 
-  /** Waits for it. @throws CloisterError `ERR_ABORTED` */
-  async lock(key: string, kind: LockKind, signal?: AbortSignal): Promise<Disposable> {
+  /** Waits for it. @param group - that the lock is to belong to. @throws CloisterError `ERR_ABORTED` */
+  async lock(key: string, kind: LockKind, signal?: AbortSignal, group?: LockGroup): Promise<Disposable> {
     for (let round = 0; ; round++) {
       throwIfAborted(signal, 'waiting for another process');
-      const held = this.tryLock(key, kind);
+      const held = group === undefined ? this.tryLock(key, kind) : group.tryLock(key, kind);
       if (held !== undefined) return held;
       await this.#wait(Math.min(2 ** round, LONGEST_WAIT_MS), signal);
     }

@@ -1,0 +1,121 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileError, unlessMissing } from '../shared/file-error.js';
+import type { LockFile } from '../shared/lock-file.js';
+import { syncDirectory } from './blob-writer.js';
+import { parseDescriptor, type Descriptor } from './descriptor.js';
+import { asInteger, asText, own, parseJson } from './json-fields.js';
+import { descriptorJson } from './write-documents.js';
+
+/** What a name stands for. */
+export interface ImageRecord {
+  /** In full: `docker.io/library/debian:12`. */
+  readonly reference: string;
+  /** What the name stands for at its registry: a manifest, or an index for several platforms. */
+  readonly target: Descriptor;
+  /** The image that this machine runs by this name; `target` itself unless that is an index. */
+  readonly manifest: Descriptor;
+  /** Milliseconds since the epoch. */
+  readonly updated: number;
+}
+
+const MAX_RECORD_BYTES = 1 << 20;
+const LOCK = 'image names';
+
+/**
+ * The names of images, one file each, shared by every process of the machine: `<directory>/<sha256 of the name>.json`.
+ * Whoever writes a name holds a lease of all that it refers to, so that nothing of it is collected before the name is there.
+ */
+export class ImageNames {
+  readonly #directory: string;
+  readonly #locks: LockFile;
+
+  constructor(directory: string, locks: LockFile) {
+    this.#directory = directory;
+    this.#locks = locks;
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileError(error, directory);
+    }
+  }
+
+  /** No name changes in any process until it is disposed. */
+  async lock(signal?: AbortSignal): Promise<Disposable> {
+    return this.#locks.lock(LOCK, 'exclusive', signal);
+  }
+
+  async get(reference: string): Promise<ImageRecord | undefined> {
+    return this.#read(this.#path(reference));
+  }
+
+  /** In the order of their names. */
+  async list(): Promise<readonly ImageRecord[]> {
+    const files = (await readdir(this.#directory)).filter((name) => name.endsWith('.json'));
+    const records = await Promise.all(files.map((name) => this.#read(join(this.#directory, name))));
+    return records.flatMap((record) => record ?? []).sort((a, b) => (a.reference < b.reference ? -1 : 1));
+  }
+
+  /** Replaces what the name stood for; all at once, and on disk when it resolves. */
+  async put(record: ImageRecord, signal?: AbortSignal): Promise<void> {
+    using _lock = await this.lock(signal);
+    const path = this.#path(record.reference);
+    const temporary = `${path}.${randomBytes(6).toString('hex')}`;
+    try {
+      await writeDurably(temporary, formatRecord(record));
+      await rename(temporary, path);
+      await syncDirectory(this.#directory);
+    } catch (error) {
+      await unlessMissing(unlink(temporary));
+      throw fileError(error, path);
+    }
+  }
+
+  /** Only while `lock` is held. */
+  async delete(reference: string): Promise<void> {
+    await unlessMissing(unlink(this.#path(reference)));
+    await syncDirectory(this.#directory);
+  }
+
+  /** Removes what killed writers left. Only while `lock` is held. */
+  async sweep(): Promise<void> {
+    for (const name of await readdir(this.#directory)) {
+      if (/\.json\.[0-9a-f]{12}$/.test(name)) await unlessMissing(unlink(join(this.#directory, name)));
+    }
+  }
+
+  #path(reference: string): string {
+    return join(this.#directory, `${createHash('sha256').update(reference).digest('hex')}.json`);
+  }
+
+  async #read(path: string): Promise<ImageRecord | undefined> {
+    const bytes = await unlessMissing(readFile(path));
+    return bytes === undefined ? undefined : parseRecord(path, bytes);
+  }
+}
+
+function formatRecord({ target, manifest, ...rest }: ImageRecord): string {
+  return JSON.stringify({ ...rest, target: descriptorJson(target), manifest: descriptorJson(manifest) }, undefined, 2);
+}
+
+function parseRecord(path: string, bytes: Uint8Array): ImageRecord {
+  const fields = parseJson(path, bytes, MAX_RECORD_BYTES);
+  return Object.freeze({
+    reference: asText(`${path}: reference`, own(fields, 'reference')),
+    target: parseDescriptor(`${path}: target`, own(fields, 'target')),
+    manifest: parseDescriptor(`${path}: manifest`, own(fields, 'manifest')),
+    updated: asInteger(`${path}: updated`, own(fields, 'updated'), [0, Number.MAX_SAFE_INTEGER]),
+  });
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
