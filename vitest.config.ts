@@ -27,7 +27,12 @@ export default defineConfig({
       {
         test: {
           name: 'root',
-          include: ['test/integration/root/**/*.test.ts', 'test/escape/**/*.test.ts', 'test/examples.test.ts'],
+          include: [
+            'test/integration/root/**/*.test.ts',
+            'test/conformance/**/*.test.ts',
+            'test/escape/**/*.test.ts',
+            'test/examples.test.ts',
+          ],
           exclude: [],
           // Generous: the virtual machine of `npm run test:vm` has no hardware help.
           testTimeout: 300_000,

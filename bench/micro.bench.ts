@@ -18,10 +18,17 @@ const context = { capabilities: spec.capabilities, kernelVersion: [6, 18], archi
 const seccomp = { program: compileRules(resolvePolicy(DEFAULT_POLICY, context)), flags: 0 };
 const map = [{ inside: 0, outside: 0x7000_0000, count: 65_536 }];
 const parts: LaunchParts = {
-  rootfs: { sources: [{ kind: 'host', fd: 9, idmap: 'yes', recursive: false, attributes: 0n }], root: 0, steps: [] },
+  rootfs: {
+    sources: [{ kind: 'host', fd: 9, idmap: 'yes', recursive: false, attributes: 0n }],
+    root: 0,
+    steps: [],
+    changes: undefined,
+  },
   uidMap: map,
   gidMap: map,
   nextRoot: 0,
+  wantsChanges: false,
+  volumes: [],
   binds: [],
   seccomp,
   maskedPaths: maskedPathsOfHost(),

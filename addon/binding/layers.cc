@@ -1,5 +1,8 @@
 #include "layers.h"
 
+#include <unistd.h>
+
+#include <memory>
 #include <string>
 
 #include "../layers/remove_tree.h"
@@ -51,6 +54,17 @@ Napi::Value UnpackTar(const Napi::CallbackInfo& info) {
     return unpacked;
   };
   return Job<Unpacked>::Start(info.Env(), "cloister.unpackTar", work, ToObject);
+}
+
+Napi::Value SyncFilesystem(const Napi::CallbackInfo& info) {
+  auto copy = CopyFd(info[0]);
+  if (!copy.ok()) return Throw(info.Env(), copy.error());
+  const auto work = [file = copy.take()]() -> Result<Done> {
+    if (syncfs(file->get()) != 0) return LastError("syncfs(2)");
+    return Done{};
+  };
+  const auto settle = [](Napi::Env env, Done&) -> Napi::Value { return env.Undefined(); };
+  return Job<Done>::Start(info.Env(), "cloister.syncFilesystem", work, settle);
 }
 
 Napi::Value RemoveTree(const Napi::CallbackInfo& info) {

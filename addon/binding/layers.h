@@ -9,6 +9,9 @@ namespace cloister::binding {
 // own at once, and a writer at the other end of the input sees it closed when unpacking ends, however it ends.
 Napi::Value UnpackTar(const Napi::CallbackInfo& info);
 
+// syncFilesystem(fd): a promise, settled when all of the file system that it is on is on disk. The descriptor is copied.
+Napi::Value SyncFilesystem(const Napi::CallbackInfo& info);
+
 // removeTree(directory, name): a promise. The descriptor is copied.
 Napi::Value RemoveTree(const Napi::CallbackInfo& info);
 

@@ -1,10 +1,15 @@
 // The complete list of what the addon exports. lib/native/addon.ts mirrors it; test/integration/root/addon.test.ts compares.
+#include <linux/mount.h>
 #include <napi.h>
+
+#include <string>
+#include <vector>
 
 #include "../kernel/device_filter.h"
 #include "../kernel/host_calls.h"
 #include "../kernel/kill_members.h"
 #include "../kernel/message.h"
+#include "../kernel/new_filesystem.h"
 #include "../kernel/terminal.h"
 #include "convert.h"
 #include "erofs.h"
@@ -28,6 +33,26 @@ Napi::Value Pipe(const Napi::CallbackInfo& info) {
 Napi::Value CloneMount(const Napi::CallbackInfo& info) {
   const std::string path = info[0].ToString();
   return Convert(info.Env(), cloister::CloneMount(path.c_str(), info[1].ToBoolean()));
+}
+
+Napi::Value CloneMountOf(const Napi::CallbackInfo& info) {
+  return Convert(info.Env(), cloister::CloneMountOf(Int(info, 0)));
+}
+
+// newFilesystem(type, [[key, value]…]): a descriptor of a mount that is read-only as far as the options say so.
+Napi::Value NewFilesystem(const Napi::CallbackInfo& info) {
+  const std::string type = info[0].ToString();
+  const auto pairs = info[1].As<Napi::Array>();
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < pairs.Length(); i++) {
+    const auto pair = pairs.Get(i).As<Napi::Array>();
+    texts.push_back(pair.Get(0U).ToString());
+    texts.push_back(pair.Get(1U).ToString());
+  }
+  std::vector<KeyValue> options;
+  for (size_t i = 0; i < texts.size(); i += 2) options.push_back({texts[i].c_str(), texts[i + 1].c_str()});
+  const Array<KeyValue> list = {options.data(), static_cast<uint32_t>(options.size())};
+  return Convert(info.Env(), cloister::NewFilesystem(type.c_str(), list, MOUNT_ATTR_NODEV));
 }
 
 Napi::Value SealedCopy(const Napi::CallbackInfo& info) {
@@ -85,6 +110,8 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("socketPair", SocketPair);
   add("pipe", Pipe);
   add("cloneMount", CloneMount);
+  add("cloneMountOf", CloneMountOf);
+  add("newFilesystem", NewFilesystem);
   add("sealedCopy", SealedCopy);
   add("tryLock", TryLock);
   add("lockRange", LockRange);
@@ -98,6 +125,7 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("indexTar", IndexTar);
   add("mountErofs", MountErofs);
   add("packTree", PackTree);
+  add("syncFilesystem", SyncFilesystem);
   return exports;
 }
 

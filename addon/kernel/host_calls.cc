@@ -38,6 +38,12 @@ Result<UniqueFd> CloneMount(const char* path, bool recursive) {
   return Result<UniqueFd>(static_cast<UniqueFd&&>(fd));
 }
 
+Result<UniqueFd> CloneMountOf(int mount) {
+  UniqueFd fd(sys::OpenTree(mount, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | sys::kAtEmptyPath));
+  if (!fd.valid()) return LastError("open_tree(2)", "mount");
+  return Result<UniqueFd>(static_cast<UniqueFd&&>(fd));
+}
+
 Result<UniqueFd> SealedCopy(const char* path) {
   const UniqueFd source(open(path, O_RDONLY | O_CLOEXEC));
   if (!source.valid()) return LastError("open(2)", path);

@@ -51,6 +51,7 @@ Source ReadSource(Reader& in) {
       source.lowers = in.List<uint32_t>(Number);
       source.upper = in.U32();
       source.upper_name = in.String();
+      source.unsynced = Flag(in);
       break;
     case Source::Kind::kDev:
       source.nodes = in.List<DeviceNode>(ReadDeviceNode);
@@ -62,7 +63,7 @@ Source ReadSource(Reader& in) {
 Step ReadStep(Reader& in) {
   Step step = {};
   const uint8_t kind = in.U8();
-  if (kind > static_cast<uint8_t>(Step::Kind::kSysctl)) in.Fail();
+  if (kind > static_cast<uint8_t>(Step::Kind::kDirectory)) in.Fail();
   step.kind = static_cast<Step::Kind>(kind);
   step.path = in.String();
   step.index = in.U32();
@@ -118,7 +119,7 @@ bool IndicesHold(const LaunchPlan& plan) {
   for (const Step& step : plan.steps) {
     if (step.kind == Step::Kind::kAttach && step.index >= plan.sources.size) return false;
   }
-  return plan.root < plan.sources.size;
+  return plan.root < plan.sources.size && (plan.writable == kNoFd || plan.writable < plan.sources.size);
 }
 
 }  // namespace
@@ -144,6 +145,7 @@ Result<LaunchPlan> DecodeLaunchPlan(const uint8_t* data, size_t size, Arena& are
   plan.time_offsets = {Flag(in), in.I64(), in.I64()};
   plan.sources = in.List<Source>(ReadSource);
   plan.root = in.U32();
+  plan.writable = in.U32();
   plan.steps = in.List<Step>(ReadStep);
   plan.readonly_root = Flag(in);
   plan.loopback = Flag(in);

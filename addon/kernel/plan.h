@@ -52,6 +52,7 @@ struct Source {
   Array<uint32_t> lowers;  // kOverlay: indices of earlier sources, top layer first
   uint32_t upper;          // kOverlay: index of an earlier source that holds the writable layer
   const char* upper_name;  // kOverlay: directory in that source
+  bool unsynced;           // kOverlay: its writes need not survive a crash of the machine
 
   Array<DeviceNode> nodes;  // kDev
 };
@@ -64,6 +65,7 @@ struct Step {
     kMask = 2,        // hide `path`: a file by /dev/null, a directory by an empty read-only tmpfs
     kReadonly = 3,    // make `path` read-only
     kSysctl = 4,      // write `value` to /proc/sys/`path`
+    kDirectory = 5,   // make sure that there is a directory
   };
 
   Kind kind;
@@ -135,7 +137,8 @@ struct LaunchPlan {
   const char* domainname;
   TimeOffsets time_offsets;
   Array<Source> sources;
-  uint32_t root;  // index of the source that becomes /
+  uint32_t root;      // index of the source that becomes /
+  uint32_t writable;  // index of the source that is sent back through the control socket; kNoFd: none
   Array<Step> steps;
   bool readonly_root;
   bool loopback;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "../kernel/new_filesystem.h"
 #include "../kernel/syscalls.h"
 #include "home.h"
 

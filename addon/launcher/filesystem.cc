@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include "../kernel/new_filesystem.h"
 #include "../kernel/syscalls.h"
 #include "home.h"
 
@@ -132,6 +133,7 @@ Status Filesystem::Assemble() {
   for (const Step& step : plan_.steps) {
     if (step.kind == Step::Kind::kAttach) CLOISTER_TRY(Attach(step));
     if (step.kind == Step::Kind::kFilesystem) CLOISTER_TRY(MountFilesystem(step));
+    if (step.kind == Step::Kind::kDirectory) CLOISTER_TRY(MakeDirectory(step));
   }
   return {};
 }
@@ -174,6 +176,12 @@ Status Filesystem::MountFilesystem(const Step& step) {
   CLOISTER_TRY(MoveOnto(mount.get(), target.get(), step.path));
   if (step.strict) CLOISTER_TRY(GuardKernels(step));
   if (strcmp(step.type, "devpts") == 0) devpts_ = static_cast<UniqueFd&&>(mount);
+  return {};
+}
+
+// What is there already may be anything: it is the image's own.
+Status Filesystem::MakeDirectory(const Step& step) {
+  CLOISTER_ASSIGN(target, Target(step, true));
   return {};
 }
 

@@ -31,6 +31,7 @@ class Filesystem {
   Status Attach(const Step& step);
   Status TakeCovers(const Step& step);
   Status MountFilesystem(const Step& step);
+  Status MakeDirectory(const Step& step);
   Status Mask(const Step& step, const UniqueFd& target);
   Status MakeReadonly(const Step& step, const UniqueFd& target);
   Status WriteSysctl(const Step& step);

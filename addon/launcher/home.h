@@ -20,7 +20,4 @@ inline constexpr uint32_t kLockSlots = 160;
 // Moves this process there; the host's file systems are out of reach afterwards.
 Status EnterHome();
 
-// A new file system, not attached anywhere.
-Result<UniqueFd> NewFilesystem(const char* type, const Array<KeyValue>& options, uint64_t attributes);
-
 }  // namespace cloister

@@ -73,6 +73,9 @@ Result<pid_t> Start(Launcher& launcher, const LaunchPlan& plan, const Message& m
   stage = Stage::kSource;
   SourceSet sources;
   CLOISTER_TRY(SourceBuilder(plan, message, id_map, launcher.devices).Build(sources));
+  if (plan.writable != kNoFd) {
+    CLOISTER_TRY(SendFd(message.fd(plan.control), sources.mounts[plan.writable].get()));
+  }
   CLOISTER_ASSIGN(spare, launcher.spare.Use(launcher.proc_fd, plan, message, sources));
   launcher.spare.Expect(plan);
   if (spare > 0) return Result<pid_t>(static_cast<pid_t&&>(spare));

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../kernel/new_filesystem.h"
 #include "../kernel/syscalls.h"
 #include "clone.h"
 #include "home.h"
@@ -140,6 +141,10 @@ Status SourceBuilder::NewOverlay(const Source& source, SourceSet& set, UniqueFd&
       // Only the first overlay of all may find out that this kernel does not know the way.
       if (by_descriptor && !layers_by_descriptor) continue;
       return layers.error();
+    }
+    // Without it unmounting waits for the whole file system of the upper layer, Documentation/filesystems/overlayfs.rst.
+    if (source.unsynced && sys::FsConfig(context.get(), FSCONFIG_SET_FLAG, "volatile", nullptr, 0) != 0) {
+      return LastError("fsconfig(2)", "volatile");
     }
     if (sys::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
       return LastError("fsconfig(2)", "overlay");

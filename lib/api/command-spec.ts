@@ -28,7 +28,8 @@ export const EXEC_KEYS = [
 /** ARG_MAX of one text, execve(2): 32 pages. */
 const MAX_ARGUMENT_BYTES = 131_072;
 
-function checkArgv(value: unknown): readonly string[] {
+function checkArgv(value: unknown, isImage: boolean): readonly string[] {
+  if (isImage && (value === undefined || (Array.isArray(value) && value.length === 0))) return [];
   if (!Array.isArray(value) || value.length === 0) {
     throw invalidOption(
       'command',
@@ -88,7 +89,7 @@ export function checkCommand(
   const timeoutMs = checkDuration('timeout', fields['timeout'], tty === undefined ? defaultTimeoutMs : Infinity);
   const spec = {
     ...checkProcess(fields, { cpuTimeMs, files: undefined }, sandbox.command),
-    argv: checkArgv(argv),
+    argv: checkArgv(argv, sandbox.image.kind === 'image'),
     timeoutMs: timeoutMs === 0 ? 1 : timeoutMs,
     stdin: checkStdin(fields['stdin']),
     tty,

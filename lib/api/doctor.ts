@@ -144,6 +144,17 @@ function checkCgroups({ cgroups }: Services): DoctorCheck[] {
   ];
 }
 
+async function checkStorage({ storage }: Services): Promise<DoctorCheck> {
+  const name = 'storage of images';
+  try {
+    const { snapshotter, refused } = await storage();
+    const passedOver = refused.map((each) => `; not ${each.name}: ${each.reason}`);
+    return { name, status: 'ok', detail: `driver ${snapshotter.name}${passedOver.join('')}` };
+  } catch (error) {
+    return { name, status: 'limited', ...describe(error) };
+  }
+}
+
 function checkCapabilities(): DoctorCheck {
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
   const held = new Set<string>(capabilitiesOf(BigInt(`0x${mask}`)));
@@ -182,6 +193,7 @@ export async function diagnose(open: () => Services): Promise<DoctorReport> {
       { name: 'native part', status: 'ok', detail: 'addon and launcher are there' },
       ...checkCgroups(services),
     );
+    checks.push(await checkStorage(services));
     for (const probe of PROBES) checks.push(await checkProbe(services, probe));
   } catch (error) {
     checks.push({ name: 'host', status: 'broken', ...describe(error) });

@@ -1,3 +1,4 @@
+import type { HealthReport } from '../runtime/health.js';
 import type { CommandResult } from '../runtime/result.js';
 import type { LimitOptions } from './options.js';
 
@@ -35,6 +36,8 @@ export interface SandboxEvents {
   resumed: EventStamp;
   /** `limits` as they were given to `update`. */
   updated: EventStamp & { readonly limits: LimitOptions };
+  /** After the first check and whenever the status has changed. */
+  health: EventStamp & HealthReport;
   /** Nothing runs inside any more, for whatever reason. */
   stopped: EventStamp;
   /** Its name is free again. */

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { release } from 'node:os';
 import { EventEmitter } from 'eventemitter3';
 import PQueue from 'p-queue';
-import { CloisterError } from '../errors.js';
+import { CloisterError, invalidOption } from '../errors.js';
 import { DisabledCgroupManager } from '../cgroup/disabled.js';
 import { openCgroupManager } from '../cgroup/open.js';
 import type { CgroupManager } from '../cgroup/manager.js';
+import { checkRegistryOptions, type RegistryOptions } from '../image/registry/options.js';
 import { LinuxKernel } from '../native/linux-kernel.js';
+import { chooseStorage, STORAGE_DRIVERS, type StorageChoice, type StorageDriver } from '../rootfs/choose.js';
+import type { Snapshotter } from '../shared/snapshotter.js';
 import { RootfsService } from '../rootfs/rootfs.js';
 import type { Services } from '../runtime/services.js';
 import type { SandboxSpec } from '../runtime/spec.js';
@@ -16,7 +19,8 @@ import { IdRanges } from '../security/id-ranges.js';
 import { defaultRlimits } from '../security/rlimits.js';
 import { seccompProgram } from '../security/seccomp/cache.js';
 import { AsyncQueue } from './async-queue.js';
-import { checkBoolean, checkInteger, checkObject, checkPath } from './check.js';
+import { checkBoolean, checkChoice, checkInteger, checkObject, checkPath } from './check.js';
+import { ImageSource } from './image-source.js';
 import { diagnose, type DoctorReport } from './doctor.js';
 import type { HostEvent } from './events.js';
 import type { Sandbox } from './sandbox.js';
@@ -28,6 +32,10 @@ export interface HostOptions {
   root?: string;
   /** What lives as long as this boot: locks. Default: `/run/cloister`. */
   stateDir?: string;
+  /** How layers of images are kept. Default: the first of `'overlay'`, `'erofs'` and `'copy'` that works here; `doctor()` tells which. */
+  storage?: StorageDriver | Snapshotter;
+  /** How registries of images are spoken to. */
+  registries?: RegistryOptions;
   /** Starts that run at the same time; more of them wait their turn. Default: 16. */
   concurrency?: number;
   /**
@@ -54,17 +62,29 @@ export class Host implements AsyncDisposable {
   readonly stateDir: string;
   /** @internal */
   readonly sandboxes = new SandboxRegistry<Sandbox>();
+  readonly #storage: StorageDriver | Snapshotter | undefined;
+  readonly #registries: RegistryOptions;
   readonly #concurrency: number;
   readonly #allowNoCgroups: boolean;
   readonly #bus = new EventEmitter<{ event: [HostEvent] }>();
   #services: Services | undefined;
   #ids: IdRanges | undefined;
+  #images: ImageSource | undefined;
   #isClosed = false;
 
   constructor(options: HostOptions = {}) {
-    const fields = checkObject('', options, ['root', 'stateDir', 'concurrency', 'allowNoCgroups']);
+    const fields = checkObject('', options, [
+      'root',
+      'stateDir',
+      'storage',
+      'registries',
+      'concurrency',
+      'allowNoCgroups',
+    ]);
     this.root = fields['root'] === undefined ? '/var/lib/cloister' : checkPath('root', fields['root']);
     this.stateDir = fields['stateDir'] === undefined ? '/run/cloister' : checkPath('stateDir', fields['stateDir']);
+    this.#storage = checkStorage(fields['storage']);
+    this.#registries = checkRegistries(fields['registries']);
     this.#concurrency = checkInteger('concurrency', fields['concurrency'], [1, 1024], 16);
     this.#allowNoCgroups = checkBoolean('allowNoCgroups', fields['allowNoCgroups'], false);
   }
@@ -129,6 +149,7 @@ export class Host implements AsyncDisposable {
     const services = this.#services;
     if (services === undefined) return;
     await services.starts.onIdle();
+    await this.#images?.close();
     await services.kernel.close();
     services.cgroups.dispose();
     this.#ids?.dispose();
@@ -152,10 +173,17 @@ export class Host implements AsyncDisposable {
     cgroups.sweep().catch(() => undefined);
     this.#ids = new IdRanges(join(this.stateDir, 'ids'), (fd) => kernel.tryLock(fd));
     const version = kernelVersion(release());
+    const storage = once(() => chooseStorage(this.root, this.#storage));
     return {
       kernel,
       cgroups,
-      rootfs: new RootfsService(this.root, (path, recursive) => kernel.cloneMount(path, recursive)),
+      rootfs: new RootfsService({
+        directory: this.root,
+        cloneMount: (path, recursive) => kernel.cloneMount(path, recursive),
+        snapshotter: async () => (await storage()).snapshotter,
+      }),
+      storage,
+      openImage: (request, signal) => (this.#images ??= this.#openImages(kernel, storage)).open(request, signal),
       ids: this.#ids,
       starts: new PQueue({ concurrency: this.#concurrency }),
       maskedPaths: maskedPathsOfHost(),
@@ -165,6 +193,15 @@ export class Host implements AsyncDisposable {
       }),
       seccomp: (spec) => planFilter(spec, version),
     };
+  }
+
+  #openImages(kernel: LinuxKernel, storage: () => Promise<StorageChoice>): ImageSource {
+    return new ImageSource({
+      directory: this.root,
+      registries: this.#registries,
+      lockRange: (fd, kind, start, length) => kernel.lockRange(fd, kind, start, length),
+      snapshotter: async () => (await storage()).snapshotter,
+    });
   }
 
   #openCgroups(kernel: LinuxKernel): CgroupManager {
@@ -178,6 +215,33 @@ export class Host implements AsyncDisposable {
       throw error;
     }
   }
+}
+
+/** Remembers what worked; a failure is tried again at the next call. */
+function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined;
+  return () => {
+    opened ??= open();
+    opened.catch(() => (opened = undefined));
+    return opened;
+  };
+}
+
+/** Methods that a driver of the user's own must have. */
+const DRIVER_METHODS = ['probe', 'has', 'add', 'prepare', 'list', 'remove'] as const;
+
+function checkStorage(value: unknown): StorageDriver | Snapshotter | undefined {
+  if (typeof value !== 'object' || value === null) return checkChoice('storage', value, STORAGE_DRIVERS, undefined);
+  const missing = DRIVER_METHODS.filter((name) => typeof (value as Record<string, unknown>)[name] !== 'function');
+  if (missing.length === 0) return value as Snapshotter;
+  throw invalidOption('storage', `a storage driver, which has the methods ${DRIVER_METHODS.join(', ')}`, value);
+}
+
+function checkRegistries(value: unknown): RegistryOptions {
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null) throw invalidOption('registries', 'an object', value);
+  checkRegistryOptions(value);
+  return value;
 }
 
 function kernelVersion(text: string): [number, number] {

@@ -1,6 +1,7 @@
 import type { DeviceRule } from '../cgroup/limits.js';
 import type { IdMapEntry } from '../native/plan.js';
 import type { Capability, SecurityProfile } from '../security/capabilities.js';
+import type { PullPolicy } from '../runtime/image.js';
 import type { RlimitName, RlimitValue } from '../security/rlimits.js';
 import type { SeccompProfile } from '../security/seccomp/profile.js';
 import type { Duration, Size } from '../shared/quantity.js';
@@ -48,6 +49,21 @@ export interface LimitOptions {
   cpuTime?: Duration;
   /** Open files of one process (`RLIMIT_NOFILE`). Default: 1,024, which a program may raise to 4,096; less where the host has few. */
   files?: number;
+}
+
+/** A command that is run in the sandbox again and again: exit code 0 is healthy. Sent as the event `health`. */
+export interface HealthOptions {
+  command: readonly string[];
+  /** From the end of one check to the start of the next. Default: 30 s. */
+  interval?: Duration;
+  /** Default: 30 s. */
+  timeout?: Duration;
+  /** After the start, during which failures do not count. Default: none. */
+  startPeriod?: Duration;
+  /** As `interval`, during the start period. Default: 5 s. */
+  startInterval?: Duration;
+  /** Failures in a row until it is unhealthy. Default: 3. */
+  retries?: number;
 }
 
 /** `uid`, `uid:gid`, `name` or `name:group`; names are looked up inside. */
@@ -100,8 +116,13 @@ export interface ProcessOptions {
 export interface SandboxOptions extends ProcessOptions {
   /** Letters, digits, dots, dashes and underscores; unlike any other's. Default: the id. */
   name?: string;
-  /** `'host'`: the host's own programs, read-only under a private layer. Or a directory that holds a root file system. */
-  image?: 'host' | { directory: string };
+  /**
+   * `'host'`: the host's own programs, read-only under a private layer. Or an image, by its reference, such as `'debian:12'`. Or a directory
+   * that holds a root file system.
+   */
+  image?: 'host' | (string & {}) | { directory: string };
+  /** Whether a reference is fetched from its registry: when it is not here (the default), every time, or never. */
+  pull?: PullPolicy;
   limits?: LimitOptions;
   /** `'none'` (the default): loopback only. `'host'`: the host's own network, with everything that can be reached from it. */
   network?: 'none' | 'host';
@@ -117,6 +138,8 @@ export interface SandboxOptions extends ProcessOptions {
   domainname?: string;
   /** Nothing can be written but to mounts and `/dev/shm`. Default: false. */
   readonlyRoot?: boolean;
+  /** Where changes to the root go: `'memory'` (the default; `limits.disk` is their size) or `'disk'`, where nothing limits them. */
+  writable?: 'memory' | 'disk';
   /** Size of `/dev/shm`. Default: 64 MiB. */
   shm?: Size;
   /** Only those that belong to the sandbox's own namespaces. */
@@ -125,6 +148,8 @@ export interface SandboxOptions extends ProcessOptions {
   clocks?: { monotonic?: Duration; boottime?: Duration };
   /** For `Sandbox.list`. */
   labels?: Readonly<Record<string, string>>;
+  /** How health is found out; `'none'`: not at all. Default: as the image says. */
+  health?: HealthOptions | 'none';
   security?: SecurityOptions;
   /** Ends the sandbox, also while it is being made. */
   signal?: AbortSignal;

@@ -1,5 +1,6 @@
 import { invalidOption } from '../errors.js';
 import type { CommandDefaults, UserSpec } from '../runtime/spec.js';
+import { parseUser } from '../runtime/user.js';
 import { RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
 import { checkEnv, checkInteger, checkList, checkNumber, checkObject, checkPath, checkSize } from './check.js';
 
@@ -8,26 +9,18 @@ export const PROCESS_KEYS = ['env', 'cwd', 'user', 'umask', 'rlimits', 'maxOutpu
 const ID: readonly [number, number] = [0, 2 ** 32 - 2];
 const DEFAULT_MAX_OUTPUT = 10 * 2 ** 20;
 
-/** `'1000'`, `'1000:100'`, `'name'`, `'name:group'`, `'name:100'`; the forms of an image's `User`, OCI image specification. */
-function parseUser(text: string): UserSpec {
-  const [, user, group] = /^([^:]+)(?::([^:]+))?$/.exec(text) ?? [];
-  if (user === undefined || text.includes('\0'))
-    throw invalidOption('user', "'uid', 'uid:gid', 'name' or 'name:group'", text);
-  const uid = /^\d+$/.test(user) ? checkInteger('user', Number(user), ID, 0) : undefined;
-  const gid = group !== undefined && /^\d+$/.test(group) ? checkInteger('user', Number(group), ID, 0) : undefined;
-  if (uid !== undefined && (group === undefined || gid !== undefined)) return ids(uid, gid ?? uid, []);
-  if (user === 'root' && (group === undefined || group === 'root')) return ids(0, 0, []);
-  return { kind: 'name', user: uid === undefined ? user : '', group: group ?? '', uid: uid ?? 0 };
-}
-
 function ids(uid: number, gid: number, groups: readonly number[]): UserSpec {
   return { kind: 'ids', uid, gid, groups };
 }
 
-function checkUser(value: unknown, absent: UserSpec): UserSpec {
+function checkUser(value: unknown, absent: UserSpec | undefined): UserSpec | undefined {
   if (value === undefined) return absent;
   if (typeof value === 'number') return ids(checkInteger('user', value, ID, 0), value, []);
-  if (typeof value === 'string') return parseUser(value);
+  if (typeof value === 'string') {
+    const user = parseUser(value);
+    if (user === undefined) throw invalidOption('user', "'uid', 'uid:gid', 'name' or 'name:group'", value);
+    return user;
+  }
   const user = checkObject('user', value, ['uid', 'gid', 'groups']);
   const uid = checkInteger('user.uid', user['uid'], ID, 0);
   const groups = checkList('user.groups', user['groups'], (option, gid) => checkInteger(option, gid, ID, 0));
@@ -63,8 +56,8 @@ export function checkProcess(
   const cpu = limits.cpuTimeMs === Infinity ? {} : { cpu: { soft: cpuSeconds, hard: cpuSeconds + 1 } };
   return {
     env: { ...base?.env, ...checkEnv('env', fields['env']) },
-    cwd: fields['cwd'] === undefined ? (base?.cwd ?? '/') : checkPath('cwd', fields['cwd']),
-    user: checkUser(fields['user'], base?.user ?? ids(0, 0, [])),
+    cwd: fields['cwd'] === undefined ? base?.cwd : checkPath('cwd', fields['cwd']),
+    user: checkUser(fields['user'], base?.user),
     umask: checkInteger('umask', fields['umask'], [0, 0o777], base?.umask ?? 0o022),
     rlimits: { ...base?.rlimits, ...files, ...cpu, ...checkRlimits(fields['rlimits']) },
     cpuTimeMs: limits.cpuTimeMs,

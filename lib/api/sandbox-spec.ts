@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { invalidOption } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { IdMapEntry } from '../native/plan.js';
-import type { ClockOffsets, MountSpec, SandboxIds, SandboxSpec } from '../runtime/spec.js';
+import type { ClockOffsets, SandboxIds, SandboxSpec } from '../runtime/spec.js';
 import { capabilityName, grantedCapabilities, type Capability } from '../security/capabilities.js';
 import { sysctlNamespace } from '../security/kernel-paths.js';
 import { parseSeccompProfile } from '../security/seccomp/profile.js';
@@ -10,24 +10,23 @@ import {
   checkBoolean,
   checkChoice,
   checkDuration,
-  checkHostPath,
   checkInteger,
   checkList,
   checkNumber,
   checkObject,
-  checkPath,
   checkSize,
   checkText,
   checkTexts,
 } from './check.js';
 import { checkDevices } from './device-spec.js';
+import { checkImage, checkMount, checkWritable } from './files-spec.js';
+import { checkHealth } from './health-spec.js';
 import { checkProcess, PROCESS_KEYS } from './process-spec.js';
 
 const MIB = 2 ** 20;
 
 /** What a sandbox may use when nobody says otherwise. */
 export const DEFAULT_LIMITS = { memoryBytes: 512 * MIB, swapBytes: 0, pids: 256 } as const satisfies CgroupLimits;
-const DEFAULT_DISK_BYTES = 256 * MIB;
 const DEFAULT_SHM_BYTES = 64 * MIB;
 
 const UPDATE_KEYS = ['memory', 'swap', 'cpus', 'cpuWeight', 'cpuset', 'pids', 'io'] as const;
@@ -38,6 +37,8 @@ export const SANDBOX_KEYS = [
   ...PROCESS_KEYS,
   'name',
   'image',
+  'pull',
+  'health',
   'limits',
   'network',
   'mounts',
@@ -46,6 +47,7 @@ export const SANDBOX_KEYS = [
   'hostname',
   'domainname',
   'readonlyRoot',
+  'writable',
   'shm',
   'sysctls',
   'clocks',
@@ -102,43 +104,6 @@ function withoutAbsent<T extends object>(fields: T): Partial<Present<T>> {
 /** Those that can change while a sandbox lives. */
 export function checkUpdateKeys(value: unknown): Readonly<Record<string, unknown>> {
   return checkObject('limits', value, UPDATE_KEYS);
-}
-
-function checkImage(value: unknown): SandboxSpec['image'] {
-  if (value === undefined || value === 'host') return { kind: 'host' };
-  if (typeof value !== 'object') throw invalidOption('image', "'host' or { directory }", value);
-  const expected = 'a directory of a root file system';
-  const { directory } = checkObject('image', value, ['directory']);
-  const { path, about } = checkHostPath('image.directory', directory, expected);
-  if (!about.isDirectory()) throw invalidOption('image.directory', expected, path);
-  return { kind: 'directory', path };
-}
-
-/** A mount there would undo what protects the host, CVE-2019-16884. */
-const FORBIDDEN_TARGETS = ['/', '/proc', '/sys', '/dev'];
-
-function checkMount(option: string, value: unknown): MountSpec {
-  const mount = checkObject(option, value, ['type', 'source', 'target', 'readonly', 'size', 'mode']);
-  const target = checkPath(`${option}.target`, mount['target']);
-  if (FORBIDDEN_TARGETS.some((path) => target === path || (path !== '/' && target.startsWith(`${path}/`)))) {
-    throw invalidOption(
-      `${option}.target`,
-      'a path that is not /, /proc, /sys, /dev or below one of the last three',
-      target,
-    );
-  }
-  if (checkChoice(`${option}.type`, mount['type'], ['bind', 'tmpfs'], 'bind') === 'tmpfs') {
-    const sizeBytes = checkSize(`${option}.size`, mount['size'], 64 * MIB);
-    return {
-      kind: 'tmpfs',
-      target,
-      sizeBytes,
-      mode: checkInteger(`${option}.mode`, mount['mode'], [0, 0o7777], 0o1777),
-    };
-  }
-  const { path: source, about } = checkHostPath(`${option}.source`, mount['source'], 'a file or directory of the host');
-  const readonly = checkBoolean(`${option}.readonly`, mount['readonly'], false);
-  return { kind: 'bind', source, target, readonly, isFile: !about.isDirectory() };
 }
 
 function checkSysctls(value: unknown, network: 'none' | 'host'): Readonly<Record<string, string>> {
@@ -243,10 +208,10 @@ export function checkSandbox(options: unknown): SandboxSpec {
   const { nodes, rules } = checkDevices(fields['devices'], fields['deviceRules']);
   return Object.freeze({
     name,
-    image: checkImage(fields['image']),
+    image: checkImage(fields['image'], fields['pull']),
     cgroup: { ...checkCgroupLimits(limits), ...(rules === undefined ? {} : { devices: rules }) },
     defaultLimits: DEFAULT_LIMITS,
-    diskBytes: checkSize('limits.disk', limits['disk'], DEFAULT_DISK_BYTES),
+    writable: checkWritable(fields['writable'], limits['disk']),
     shmBytes: checkSize('shm', fields['shm'], DEFAULT_SHM_BYTES),
     network,
     mounts: checkList('mounts', fields['mounts'], checkMount),
@@ -262,6 +227,7 @@ export function checkSandbox(options: unknown): SandboxSpec {
     clocks: checkClocks(fields['clocks']),
     ...checkSecurity(fields['security']),
     labels: checkTexts('labels', fields['labels']),
+    health: checkHealth(fields['health']),
     command: checkProcess(fields, {
       cpuTimeMs: checkDuration('limits.cpuTime', limits['cpuTime'], Infinity),
       files: checkInteger('limits.files', limits['files'], [3, 2 ** 31], undefined),

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'eventemitter3';
 import { CloisterError, invalidOption } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
+import type { Command } from '../runtime/command.js';
+import { HealthMonitor, type HealthStatus } from '../runtime/health.js';
 import type { CommandResult } from '../runtime/result.js';
 import { RunningSandbox } from '../runtime/sandbox.js';
 import type { SandboxSpec } from '../runtime/spec.js';
@@ -52,6 +54,7 @@ export class Sandbox
   readonly #onAbort = (): void => void this.remove().catch(() => undefined);
   #signal: AbortSignal | undefined;
   #running: RunningSandbox | undefined;
+  #health: HealthMonitor | undefined;
   #limits: CgroupLimits;
   #state: SandboxState = 'created';
 
@@ -140,6 +143,11 @@ export class Sandbox
   /** As of now; `stopped`, too, when its end came from elsewhere. */
   get state(): SandboxState {
     return this.#state;
+  }
+
+  /** Undefined without a health check: see the option `health`. */
+  get health(): HealthStatus | undefined {
+    return this.#health?.status;
   }
 
   /**
@@ -255,17 +263,19 @@ export class Sandbox
   }
 
   async #start(signal: AbortSignal | undefined): Promise<Sandbox> {
-    this.#running = await RunningSandbox.start(this.#host.services, this.#spec, {
-      onCommandStarted: (command) => {
+    const observer = {
+      onCommandStarted: (command: Command) => {
         this.#watcher.start();
-        this.#tell('exec', { command: command.spec.argv, pid: command.pid });
+        if (this.#health?.owns(command) !== true) this.#tell('exec', { command: command.spec.argv, pid: command.pid });
       },
-      onCommandEnded: (command, result: CommandResult<string | Uint8Array>) => {
+      onCommandEnded: (command: Command, result: CommandResult<string | Uint8Array>) => {
         this.#watcher.stop();
-        this.#tell('exec-exit', { command: command.spec.argv, pid: command.pid, result });
+        if (this.#health?.owns(command) !== true)
+          this.#tell('exec-exit', { command: command.spec.argv, pid: command.pid, result });
       },
       onGone: () => this.#onGone(),
-    });
+    };
+    this.#running = await RunningSandbox.start(this.#host.services, this.#spec, observer, signal);
     if (signal?.aborted === true) {
       await this.#running.end();
       throwIfAborted(signal);
@@ -273,10 +283,23 @@ export class Sandbox
     this.#signal = signal;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#change('running', 'started');
+    this.#watchHealth(this.#running);
     return this;
   }
 
+  #watchHealth(running: RunningSandbox): void {
+    const check = this.#spec.health ?? running.image?.defaults.health;
+    if (check === undefined || check === 'none' || running.isGone) return;
+    this.#health = new HealthMonitor({
+      check,
+      start: ({ command, timeoutMs }) => running.exec(checkCommand(command, {}, this.#spec, timeoutMs)),
+      isRunning: () => this.#state === 'running',
+      onChange: (report) => this.#tell('health', report),
+    });
+  }
+
   #onGone(): void {
+    this.#health?.stop();
     if (this.#state === 'running' || this.#state === 'paused') this.#change('stopped');
   }
 

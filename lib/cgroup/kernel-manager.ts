@@ -6,7 +6,7 @@ import type { GroupState } from './group-state.js';
 import type { CgroupLimits, UnmetLimit } from './limits.js';
 import { makeGroup } from './make.js';
 import type { Cgroup, CgroupManager, CgroupRole, CreateCgroupOptions } from './manager.js';
-import { isOwnerAlive } from './owner.js';
+import { isOwnerAlive } from '../shared/owner.js';
 import { discardGroup } from './remove.js';
 import { Stock } from './stock.js';
 import { sweepOwners } from './sweep.js';

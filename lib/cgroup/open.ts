@@ -10,7 +10,7 @@ import { parseHierarchies } from './hierarchy.js';
 import { KernelCgroupManager } from './kernel-manager.js';
 import { type CgroupLayout, openLayout } from './layout.js';
 import type { CgroupManager } from './manager.js';
-import { newOwnerLabel } from './owner.js';
+import { newOwnerLabel } from '../shared/owner.js';
 
 /** Where the facts about a host come from; tests give a directory that imitates cgroupfs. */
 export interface CgroupHost {

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { errnoOf } from './cgroup-files.js';
 import type { GroupContext } from './context.js';
-import { parseOwner } from './owner.js';
+import { parseOwner } from '../shared/owner.js';
 import { pollUntil } from './poll.js';
 import { parsePids } from './report.js';
 import type { CgroupTree } from './tree.js';

@@ -12,6 +12,8 @@ export interface Addon {
   socketPair(): [number, number];
   pipe(ours: 'read' | 'write', capacityBytes: number): [number, number];
   cloneMount(path: string, recursive: boolean): number;
+  cloneMountOf(mount: number): number;
+  newFilesystem(type: string, options: readonly (readonly [string, string])[]): number;
   sealedCopy(path: string): number;
   tryLock(fd: number): boolean;
   lockRange(fd: number, kind: 'shared' | 'exclusive' | 'none', start: number, length: number): boolean;
@@ -21,6 +23,7 @@ export interface Addon {
   killMembers(procsFile: string): void;
   attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
   unpackTar(input: number, directory: number, options: Required<UnpackOptions>): Promise<Unpacked>;
+  syncFilesystem(fd: number): Promise<void>;
   removeTree(directory: number, name: string): Promise<void>;
   indexTar(archive: number, index: number, options: Required<IndexOptions>): Promise<Indexed>;
   mountErofs(index: number, archive: number, layer: string, attributes: number): Promise<number>;
@@ -31,6 +34,8 @@ export const ADDON_EXPORTS = [
   'socketPair',
   'pipe',
   'cloneMount',
+  'cloneMountOf',
+  'newFilesystem',
   'sealedCopy',
   'tryLock',
   'lockRange',
@@ -44,6 +49,7 @@ export const ADDON_EXPORTS = [
   'indexTar',
   'mountErofs',
   'packTree',
+  'syncFilesystem',
 ] as const satisfies readonly (keyof Addon)[];
 
 export interface NativeParts {

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { CloisterError } from '../errors.js';
+import type { LockKind } from '../shared/lock-file.js';
 import type { Addon } from './addon.js';
 import type { CommandFds, CommandPlan, LaunchPlan } from './plan.js';
 import type { StatusRecord } from './status.js';
@@ -12,6 +13,8 @@ export interface KernelSandbox {
   signal(command: number, signal: number): Promise<void>;
   /** SIGKILL to init, which ends every process of the sandbox. */
   kill(): Promise<void>;
+  /** The plan's `writable` source, after the `ready` record; only once, and before any terminal. */
+  takeWritable(): number;
   /** The master end of a command's terminal, after its `terminal` record. */
   takeTerminal(): number;
 }
@@ -35,6 +38,8 @@ export interface Kernel {
   cloneMount(path: string, recursive: boolean): number;
   /** Read end, write end; ours does not block. */
   pipe(ours: 'read' | 'write'): [number, number];
+  /** fcntl(2) `F_OFD_SETLK` on a range of a file; false when another open file description is in the way. */
+  lockRange(fd: number, kind: LockKind | 'none', start: number, length: number): boolean;
   tryLock(fd: number): boolean;
   resizeTerminal(fd: number, columns: number, rows: number): void;
   /** Loads an eBPF device program (`struct bpf_insn[]`) and attaches it to a v2 group, given as its directory. */

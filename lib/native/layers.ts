@@ -146,3 +146,13 @@ export async function removeTree(parent: number, name: string): Promise<void> {
     throw layerError(error);
   }
 }
+
+/** Resolves when all of the file system that a descriptor is on is on disk, syncfs(2). @throws CloisterError `ERR_KERNEL`. */
+export async function syncFilesystem(fd: number): Promise<void> {
+  const { addon } = nativeParts();
+  try {
+    await callAddon(() => addon.syncFilesystem(fd));
+  } catch (error) {
+    throw layerError(error);
+  }
+}

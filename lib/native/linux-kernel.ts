@@ -1,7 +1,9 @@
 import { closeSync, openSync } from 'node:fs';
 import { posix } from 'node:path';
+import type { LockKind } from '../shared/lock-file.js';
 import { nativeParts, type Addon } from './addon.js';
 import { callAddon, type FirstCommand, type Kernel, type KernelSandbox } from './kernel.js';
+import { cloneMount } from './mounts.js';
 import { LauncherProcess, MESSAGE, sendMessage } from './launcher.js';
 import type { CommandFds, CommandPlan, LaunchPlan } from './plan.js';
 import type { StatusRecord } from './status.js';
@@ -52,6 +54,10 @@ class LinuxSandbox implements KernelSandbox {
 
   async kill(): Promise<void> {
     if (this.#control >= 0 && this.#launcher.isAlive) await this.#launcher.send(MESSAGE.kill, u32(this.#id), []);
+  }
+
+  takeWritable(): number {
+    return callAddon(() => this.#addon.receiveFd(this.#control));
   }
 
   takeTerminal(): number {
@@ -109,11 +115,15 @@ export class LinuxKernel implements Kernel {
   }
 
   cloneMount(path: string, recursive: boolean): number {
-    return callAddon(() => this.#addon.cloneMount(path, recursive));
+    return cloneMount(path, recursive);
   }
 
   pipe(ours: 'read' | 'write'): [number, number] {
     return callAddon(() => this.#addon.pipe(ours, 0));
+  }
+
+  lockRange(fd: number, kind: LockKind | 'none', start: number, length: number): boolean {
+    return callAddon(() => this.#addon.lockRange(fd, kind, start, length));
   }
 
   tryLock(fd: number): boolean {

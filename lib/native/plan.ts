@@ -62,6 +62,8 @@ export type Source =
       readonly lowers: readonly number[];
       readonly upper: number;
       readonly upperName: string;
+      /** What is written need not survive a crash of the machine: unmounting waits for no disk. */
+      readonly unsynced: boolean;
       readonly attributes: bigint;
     }
   | { readonly kind: 'dev'; readonly nodes: readonly DeviceNode[] };
@@ -88,7 +90,9 @@ export type Step =
     }
   | { readonly kind: 'mask'; readonly path: string }
   | { readonly kind: 'readonly'; readonly path: string }
-  | { readonly kind: 'sysctl'; readonly path: string; readonly value: string };
+  | { readonly kind: 'sysctl'; readonly path: string; readonly value: string }
+  /** Made where it is missing. */
+  | { readonly kind: 'directory'; readonly path: string };
 
 export interface CapabilitySets {
   readonly bounding: bigint;
@@ -140,6 +144,8 @@ export interface LaunchPlan {
   readonly timeOffsets: { readonly monotonicNs: bigint; readonly boottimeNs: bigint } | undefined;
   readonly sources: readonly Source[];
   readonly root: number;
+  /** The source that `takeWritable` gets; `-1`: none. */
+  readonly writable: number;
   readonly steps: readonly Step[];
   readonly readonlyRoot: boolean;
   readonly loopback: boolean;

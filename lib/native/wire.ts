@@ -23,7 +23,7 @@ class FdTable {
 
 const SOURCE_KIND = { host: 0, tmpfs: 1, overlay: 2, dev: 3 } as const;
 const IDMAP = { no: 0, yes: 1, 'if-possible': 2 } as const;
-const STEP_KIND = { attach: 0, filesystem: 1, mask: 2, readonly: 3, sysctl: 4 } as const;
+const STEP_KIND = { attach: 0, filesystem: 1, mask: 2, readonly: 3, sysctl: 4, directory: 5 } as const;
 const NODE_KIND = { char: 'c', block: 'b', link: 'l', dir: 'l' } as const;
 
 function writeIdMap(out: Writer, map: readonly IdMapEntry[]): void {
@@ -53,7 +53,8 @@ function writeSource(out: Writer, source: Source, table: FdTable): void {
       out
         .list(source.lowers, (lower) => out.u32(lower))
         .u32(source.upper)
-        .string(source.upperName);
+        .string(source.upperName)
+        .flag(source.unsynced);
       break;
     case 'dev':
       out.list(source.nodes, (node) => writeNode(out, node));
@@ -108,6 +109,7 @@ export function encodeLaunch(
   out.flag(plan.timeOffsets !== undefined);
   out.i64(plan.timeOffsets?.monotonicNs ?? 0n).i64(plan.timeOffsets?.boottimeNs ?? 0n);
   out.list(plan.sources, (source) => writeSource(out, source, table)).u32(plan.root);
+  out.u32(plan.writable < 0 ? NO_FD : plan.writable);
   out.list(plan.steps, (step) => writeStep(out, step));
   out.flag(plan.readonlyRoot).flag(plan.loopback).flag(plan.lockMounts);
   out.bytes(plan.seccomp).u32(plan.seccompFlags);

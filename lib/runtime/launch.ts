@@ -1,6 +1,8 @@
 import { closeSync } from 'node:fs';
 import type { FirstCommand, KernelSandbox } from '../native/kernel.js';
 import type { StatusRecord } from '../native/status.js';
+import type { RootImage } from '../rootfs/rootfs.js';
+import type { OpenImage } from './image.js';
 import { planLaunch } from './plan-launch.js';
 import type { SandboxResources } from './resources.js';
 import type { Services } from './services.js';
@@ -11,35 +13,49 @@ const MIN_INODES = 1024;
 
 /** What is launched and who hears of it. */
 export interface LaunchRequest {
+  readonly id: string;
   readonly spec: SandboxSpec;
   readonly resources: SandboxResources;
+  readonly image: OpenImage | undefined;
   readonly first: FirstCommand | undefined;
   readonly onRecord: (record: StatusRecord) => void;
 }
 
+export interface Launched {
+  readonly init: KernelSandbox;
+  /** Below the plan's writable source, which init's control socket hands over; undefined where there is none. */
+  readonly changes: string | undefined;
+}
+
+function rootOf({ image }: SandboxSpec, open: OpenImage | undefined): RootImage {
+  return image.kind === 'image' ? { kind: 'layers', layers: open?.layers ?? [] } : image;
+}
+
 /** Opens what the plan refers to, sends both, and closes it again: the launcher has its own copies then. */
-export async function launchSandbox(
-  services: Services,
-  { spec, resources, first, onRecord }: LaunchRequest,
-): Promise<KernelSandbox> {
-  const inodes = Math.max(MIN_INODES, Math.floor(spec.diskBytes / BYTES_PER_INODE));
-  using rootfs = services.rootfs.prepare(spec.image, { sizeBytes: spec.diskBytes, inodes });
+export async function launchSandbox(services: Services, request: LaunchRequest): Promise<Launched> {
+  const { spec, resources, image, first } = request;
+  const inodes = Math.max(MIN_INODES, Math.floor(spec.writable.sizeBytes / BYTES_PER_INODE));
+  using rootfs = await services.rootfs.prepare(rootOf(spec, image), { ...spec.writable, inodes }, request.id);
+  resources.defer(() => rootfs.remove());
   const binds: (number | undefined)[] = [];
   try {
     for (const mount of spec.mounts) {
       binds.push(mount.kind === 'bind' ? services.kernel.cloneMount(mount.source, true) : undefined);
     }
-    const { maskedPaths } = services;
-    const parts = {
+    const wantsChanges = image !== undefined && first === undefined;
+    const plan = planLaunch(spec, {
       rootfs,
       ...resources.maps,
       nextRoot: services.ids.nextBase ?? 0,
+      wantsChanges,
+      volumes: image?.defaults.volumes ?? [],
       binds,
       seccomp: services.seccomp(spec),
-      maskedPaths,
+      maskedPaths: services.maskedPaths,
       cgroup: resources.initEntry,
-    };
-    return await services.kernel.launch(planLaunch(spec, parts), first, onRecord);
+    });
+    const init = await services.kernel.launch(plan, first, request.onRecord);
+    return { init, changes: wantsChanges ? rootfs.changes?.path : undefined };
   } finally {
     for (const fd of binds) if (fd !== undefined) closeSync(fd);
   }

@@ -1,7 +1,10 @@
+import { CloisterError, invalidOption } from '../errors.js';
 import type { CapabilitySets, CommandPlan } from '../native/plan.js';
 import { capabilityMask, type Capability } from '../security/capabilities.js';
 import { encodeRlimit, RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
+import type { ImageDefaults } from './image.js';
 import type { CommandSpec, SandboxSpec, UserSpec } from './spec.js';
+import { parseUser, ROOT } from './user.js';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -20,12 +23,29 @@ function planUser(user: UserSpec): Pick<CommandPlan, 'user' | 'group' | 'uid' | 
   return { user: '', group: '', uid: user.uid, gid: user.gid, groups: user.groups };
 }
 
-function planEnv(command: CommandSpec): { env: string[]; findHome: boolean } {
-  const isRoot = command.user.kind === 'ids' && command.user.uid === 0;
-  const env: Record<string, string> = { PATH: DEFAULT_PATH, ...command.env };
+function planEnv(command: CommandSpec, isRoot: boolean, image?: ImageDefaults): { env: string[]; findHome: boolean } {
+  const env: Record<string, string> = { PATH: DEFAULT_PATH, ...image?.env, ...command.env };
   if (isRoot) env['HOME'] ??= '/root';
   if (command.tty !== undefined) env['TERM'] ??= 'xterm-256color';
   return { env: Object.entries(env).map(([key, value]) => `${key}=${value}`), findHome: env['HOME'] === undefined };
+}
+
+/** The caller's, or the image's own: what it starts is the entrypoint with the arguments after it. */
+function planArgv({ argv }: CommandSpec, image?: ImageDefaults): readonly string[] {
+  if (argv.length > 0 || image === undefined) return argv;
+  const own = [...image.entrypoint, ...image.cmd];
+  if (own.length > 0) return own;
+  throw invalidOption('command', "a program to run: the image has neither 'Entrypoint' nor 'Cmd'", argv);
+}
+
+function userOf(command: CommandSpec, image?: ImageDefaults): UserSpec {
+  if (command.user !== undefined || image === undefined || image.user === '') return command.user ?? ROOT;
+  const user = parseUser(image.user);
+  if (user !== undefined) return user;
+  throw new CloisterError('ERR_IMAGE_INVALID', `the image's User is ${JSON.stringify(image.user)}, which is no user`, {
+    subject: image.user,
+    hint: "give one yourself: { user: 'name' } or { user: 1000 }",
+  });
 }
 
 /** Pure: what init is told about one command. */
@@ -33,14 +53,16 @@ export function planCommand(
   sandbox: SandboxSpec,
   command: CommandSpec,
   defaultRlimits: Readonly<Partial<Record<RlimitName, RlimitValue>>>,
+  image?: ImageDefaults,
 ): CommandPlan {
   const limits = { ...defaultRlimits, ...command.rlimits };
-  const isRoot = command.user.kind === 'ids' && command.user.uid === 0;
+  const user = userOf(command, image);
+  const isRoot = user.kind === 'ids' && user.uid === 0;
   return {
-    argv: command.argv,
-    ...planEnv(command),
-    cwd: command.cwd,
-    ...planUser(command.user),
+    argv: planArgv(command, image),
+    ...planEnv(command, isRoot, image),
+    cwd: command.cwd ?? (image?.cwd === undefined || image.cwd === '' ? '/' : image.cwd),
+    ...planUser(user),
     umask: command.umask,
     capabilities: planCapabilities(sandbox.capabilities, isRoot),
     noNewPrivileges: sandbox.noNewPrivileges,

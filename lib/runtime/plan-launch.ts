@@ -16,7 +16,16 @@ const NS_PER_MS = 1_000_000n;
 
 /** What the services made for this sandbox. */
 export interface LaunchParts {
-  readonly rootfs: { readonly sources: readonly Source[]; readonly root: number; readonly steps: readonly Step[] };
+  readonly rootfs: {
+    readonly sources: readonly Source[];
+    readonly root: number;
+    readonly steps: readonly Step[];
+    readonly changes: { readonly source: number } | undefined;
+  };
+  /** Whether the application is given what the sandbox changes. */
+  readonly wantsChanges: boolean;
+  /** Directories that the image wants to exist. */
+  readonly volumes: readonly string[];
   readonly uidMap: readonly IdMapEntry[];
   readonly gidMap: readonly IdMapEntry[];
   readonly nextRoot: number;
@@ -101,6 +110,7 @@ export function planLaunch(spec: SandboxSpec, parts: LaunchParts): LaunchPlan {
   const dev = sources.push({ kind: 'dev', nodes: spec.devices }) - 1;
   const steps: Step[] = [
     ...parts.rootfs.steps,
+    ...parts.volumes.map((path): Step => ({ kind: 'directory', path: path.slice(1) })),
     ...planKernelFilesystems(spec, dev),
     ...planUserMounts(spec.mounts, parts.binds, sources),
     ...Object.entries(spec.sysctls).map(([name, value]): Step => ({
@@ -132,6 +142,7 @@ export function planLaunch(spec: SandboxSpec, parts: LaunchParts): LaunchPlan {
     },
     sources,
     root: parts.rootfs.root,
+    writable: (parts.wantsChanges ? parts.rootfs.changes?.source : undefined) ?? -1,
     steps,
     readonlyRoot: spec.readonlyRoot,
     loopback: spec.network !== 'host',

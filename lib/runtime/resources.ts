@@ -28,6 +28,7 @@ export class SandboxResources {
    */
   readonly #isInitInGroup: boolean;
   readonly #range: IdRange | undefined;
+  readonly #deferred: (() => Promise<void> | void)[] = [];
 
   private constructor(services: Services, spec: SandboxSpec, isOneShot: boolean) {
     this.#isInitInGroup = !isOneShot || services.cgroups.kind === 'v2';
@@ -63,9 +64,19 @@ export class SandboxResources {
     this.cgroup.update(this.#besideInit(changes));
   }
 
+  /** Adds what has to be undone when the sandbox has ended. */
+  defer(release: () => Promise<void> | void): void {
+    this.#deferred.push(release);
+  }
+
+  /** In reverse order of acquisition. */
   async release(): Promise<void> {
-    this.#range?.[Symbol.dispose]();
-    await this.cgroup.remove();
+    try {
+      for (const release of this.#deferred.splice(0).reverse()) await release();
+    } finally {
+      this.#range?.[Symbol.dispose]();
+      await this.cgroup.remove();
+    }
   }
 
   /** `pids` counts the user's processes: where init is in the group, there is room for it. */

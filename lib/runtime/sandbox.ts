@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CloisterError } from '../errors.js';
@@ -5,10 +6,13 @@ import type { CgroupLimits } from '../cgroup/limits.js';
 import type { Cgroup } from '../cgroup/manager.js';
 import type { KernelSandbox } from '../native/kernel.js';
 import type { StatusRecord } from '../native/status.js';
-import type { CommandFds } from '../native/plan.js';
+import type { CommandFds, CommandPlan } from '../native/plan.js';
 import { deferred } from '../shared/deferred.js';
+import { signalNumber } from '../shared/signals.js';
 import { within } from '../shared/within.js';
 import { Command, type CommandHost } from './command.js';
+import { ImageRoot, type SandboxChanges } from './image-root.js';
+import type { ImageRequest, OpenImage } from './image.js';
 import { launchSandbox } from './launch.js';
 import { planCommand } from './plan-command.js';
 import { refusalError } from './refusal.js';
@@ -38,6 +42,7 @@ export interface SandboxObserver {
  * ```
  */
 export class RunningSandbox implements CommandHost {
+  readonly id = randomBytes(6).toString('hex');
   readonly spec: SandboxSpec;
   readonly kernel: Services['kernel'];
   /** Resolves when nothing of it is left: no process, mount, cgroup or descriptor. */
@@ -49,6 +54,7 @@ export class RunningSandbox implements CommandHost {
   readonly #gone = deferred<void>();
   readonly #resources: SandboxResources;
   #init: KernelSandbox | undefined;
+  readonly #root = new ImageRoot();
   #isOneShot = false;
   #lastCommand = 0;
   #isEnding = false;
@@ -68,14 +74,14 @@ export class RunningSandbox implements CommandHost {
   }
 
   /** A sandbox that lives until `end()`. Resolves when it is set up. */
-  static async start(services: Services, spec: SandboxSpec, observer: SandboxObserver): Promise<RunningSandbox> {
+  static async start(
+    services: Services,
+    spec: SandboxSpec,
+    observer: SandboxObserver,
+    signal?: AbortSignal,
+  ): Promise<RunningSandbox> {
     const sandbox = new RunningSandbox(services, spec, observer, false);
-    await sandbox.#awake(
-      services.starts.add(async () => {
-        await sandbox.#launch(undefined);
-        await sandbox.#ready.promise;
-      }),
-    );
+    await sandbox.#awake(sandbox.#begin(undefined, sandbox.#ready.promise, signal));
     return sandbox;
   }
 
@@ -83,15 +89,7 @@ export class RunningSandbox implements CommandHost {
   static run(services: Services, spec: SandboxSpec, commandSpec: CommandSpec, observer: SandboxObserver = {}): Command {
     const sandbox = new RunningSandbox(services, spec, observer, true);
     const command = sandbox.#newCommand(commandSpec);
-    void services.starts.add(async () => {
-      try {
-        if (command.isOver) return sandbox.#onGone(undefined);
-        await sandbox.#launch(command);
-        await command.started;
-      } catch (error) {
-        command.fail(error);
-      }
-    });
+    sandbox.#begin(command, command.started, commandSpec.signal).catch((error: unknown) => command.fail(error));
     return command;
   }
 
@@ -101,10 +99,6 @@ export class RunningSandbox implements CommandHost {
 
   get isGone(): boolean {
     return this.#isGone;
-  }
-
-  get commands(): Iterable<Command> {
-    return this.#commands.values();
   }
 
   exec(spec: CommandSpec): Command {
@@ -117,10 +111,21 @@ export class RunningSandbox implements CommandHost {
     await this.#init?.signal(command.id, signal);
   }
 
-  /** SIGTERM to every command's main process; resolves when all have ended, or after that time. */
+  /** The image that it was made of. */
+  get image(): OpenImage | undefined {
+    return this.#root.image;
+  }
+
+  /** What it has changed of its image. @throws CloisterError `ERR_UNSUPPORTED` where that cannot be told. */
+  get changes(): SandboxChanges {
+    return this.#root.changes(this.#resources.maps);
+  }
+
+  /** What the image says (SIGTERM if nothing) to every command's main process; resolves when all have ended, or after that time. */
   async askToEnd(timeoutMs: number): Promise<void> {
     const commands = [...this.#commands.values()];
-    for (const command of commands) command.kill(constants.signals.SIGTERM);
+    const signal = signalNumber(this.#root.image?.defaults.stopSignal ?? 'SIGTERM') ?? constants.signals.SIGTERM;
+    for (const command of commands) command.kill(signal);
     await within(timeoutMs, Promise.allSettled(commands.map(({ result }) => result)));
   }
 
@@ -203,7 +208,7 @@ export class RunningSandbox implements CommandHost {
 
   async #startCommand(command: Command): Promise<void> {
     const fds = this.#fdsOf(command);
-    await this.#init?.exec(planCommand(this.spec, command.spec, this.#services.rlimits), fds);
+    await this.#init?.exec(this.#planCommand(command), fds);
     command.onSent();
   }
 
@@ -214,28 +219,53 @@ export class RunningSandbox implements CommandHost {
     return { id: command.id, killRest: this.#isOneShot, stdio: command.stdio.theirs, cgroup, cgroupFiles: tasks };
   }
 
-  async #launch(first: Command | undefined): Promise<void> {
+  /** An image may take minutes to arrive: only then does the start take a place among those that run at the same time. */
+  async #begin(first: Command | undefined, begun: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
     try {
-      const command = first && {
-        plan: planCommand(this.spec, first.spec, this.#services.rlimits),
-        fds: this.#fdsOf(first),
-      };
-      const request = {
-        spec: this.spec,
-        resources: this.#resources,
-        first: command,
-        onRecord: (record: StatusRecord) => this.#onRecord(record),
-      };
-      this.#init = await launchSandbox(this.#services, request);
-      first?.onSent();
+      if (this.spec.image.kind === 'image') await this.#openImage(this.spec.image, signal);
+      await this.#services.starts.add(async () => {
+        if (first?.isOver === true) return this.#onGone(undefined);
+        await this.#launch(first);
+        await begun;
+      });
     } catch (error) {
-      this.#onGone(error);
+      // Where init has reported something, it has yet to be reaped.
+      if (this.#init === undefined) this.#onGone(error);
       throw error;
     }
   }
 
+  async #openImage(request: ImageRequest, signal: AbortSignal | undefined): Promise<void> {
+    const image = await this.#services.openImage(request, signal);
+    this.#root.image = image;
+    this.#resources.defer(() => image[Symbol.dispose]());
+  }
+
+  async #launch(first: Command | undefined): Promise<void> {
+    const launched = await launchSandbox(this.#services, {
+      id: this.id,
+      spec: this.spec,
+      resources: this.#resources,
+      image: this.#root.image,
+      first: first && { plan: this.#planCommand(first), fds: this.#fdsOf(first) },
+      onRecord: (record: StatusRecord) => this.#onRecord(record),
+    });
+    this.#init = launched.init;
+    this.#root.changesPath = launched.changes;
+    first?.onSent();
+  }
+
+  #planCommand(command: Command): CommandPlan {
+    return planCommand(this.spec, command.spec, this.#services.rlimits, this.#root.image?.defaults);
+  }
+
+  #onReady(): void {
+    this.#root.receive(this.#init);
+    this.#ready.resolve();
+  }
+
   #onRecord(record: StatusRecord): void {
-    if (record.type === 'ready') this.#ready.resolve();
+    if (record.type === 'ready') this.#onReady();
     else if (record.type === 'broken' && record.refusal !== undefined) this.#onBroken(refusalError(record.refusal));
     else if (record.type === 'gone')
       this.#onGone(new CloisterError('ERR_LAUNCHER', 'the sandbox was ended before this was started'), record);
@@ -265,6 +295,7 @@ export class RunningSandbox implements CommandHost {
   #onGone(error: unknown, record?: StatusRecord): void {
     if (this.#isGone) return;
     this.#isGone = true;
+    this.#root.close();
     this.#ready.reject(error);
     for (const command of this.#commands.values()) {
       // Nobody here asked for it: the kernel chose init when it was short of memory.

@@ -1,9 +1,24 @@
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { DeviceNode, IdMapEntry } from '../native/plan.js';
-import type { RootImage } from '../rootfs/rootfs.js';
 import type { Capability } from '../security/capabilities.js';
 import type { RlimitName, RlimitValue } from '../security/rlimits.js';
+import type { HealthCheck } from './health.js';
+import type { ImageRequest } from './image.js';
 import type { SeccompPolicy } from '../security/seccomp/policy.js';
+
+/** What a sandbox is made of. */
+export type SandboxImage =
+  | { readonly kind: 'host' }
+  | { readonly kind: 'directory'; readonly path: string }
+  | ({ readonly kind: 'image' } & ImageRequest);
+
+/** Where its changes go, and how many there may be. */
+export interface WritableSpec {
+  readonly medium: 'memory' | 'disk';
+  readonly sizeBytes: number;
+  /** Asked for by name: it must hold then. */
+  readonly isSizeAsked: boolean;
+}
 
 /** A mount that the user asked for. */
 export type MountSpec =
@@ -34,8 +49,10 @@ export interface ClockOffsets {
 /** How a command runs; the sandbox's values, each replaceable per command. */
 export interface CommandDefaults {
   readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-  readonly user: UserSpec;
+  /** Undefined: the image's own, or `/`. */
+  readonly cwd: string | undefined;
+  /** Undefined: the image's own, or root inside. */
+  readonly user: UserSpec | undefined;
   readonly umask: number;
   readonly rlimits: Readonly<Partial<Record<RlimitName, RlimitValue>>>;
   /** `Infinity`: none. */
@@ -46,12 +63,12 @@ export interface CommandDefaults {
 /** Everything about a sandbox, validated, with defaults filled in, frozen. What `plan…()` works from. */
 export interface SandboxSpec {
   readonly name: string | undefined;
-  readonly image: RootImage;
+  readonly image: SandboxImage;
   /** As asked for by name. */
   readonly cgroup: CgroupLimits;
   /** Where nothing was asked for; not in force on a host without control groups. */
   readonly defaultLimits: CgroupLimits;
-  readonly diskBytes: number;
+  readonly writable: WritableSpec;
   readonly shmBytes: number;
   readonly network: 'none' | 'host';
   readonly mounts: readonly MountSpec[];
@@ -67,6 +84,8 @@ export interface SandboxSpec {
   readonly seccomp: 'default' | 'unconfined' | SeccompPolicy;
   readonly maskKernelPaths: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  /** Undefined: what the image says. */
+  readonly health: HealthCheck | 'none' | undefined;
   readonly command: CommandDefaults;
 }
 
@@ -81,6 +100,7 @@ export type StdinSpec =
 export interface CommandSpec extends CommandDefaults {
   /** Wall-clock time; `Infinity`: no limit. */
   readonly timeoutMs: number;
+  /** Empty: what the image starts. */
   readonly argv: readonly string[];
   readonly stdin: StdinSpec;
   readonly tty: { readonly columns: number; readonly rows: number } | undefined;

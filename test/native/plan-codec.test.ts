@@ -44,6 +44,9 @@ class Indices {
   }
 }
 
+/** Mirror of `kNoFd`. */
+const NO_INDEX = 0xffff_ffff;
+
 /** A lone surrogate becomes U+FFFD on its way. */
 const utf8 = (text: string): string => Buffer.from(text).toString();
 
@@ -58,6 +61,7 @@ const NO_SOURCE = {
   lowers: [],
   upper: 0,
   upperName: '',
+  unsynced: false,
   nodes: [],
 };
 
@@ -79,8 +83,8 @@ function expectedSource(source: Source, indices: Indices): object {
     const { sizeBytes, inodes, mode } = source;
     return { ...base, kind: 1, sizeBytes: String(sizeBytes), inodes: String(inodes), mode };
   }
-  const { lowers, upper, upperName } = source;
-  return { ...base, kind: 2, lowers, upper, upperName: utf8(upperName) };
+  const { lowers, upper, upperName, unsynced } = source;
+  return { ...base, kind: 2, lowers, upper, upperName: utf8(upperName), unsynced };
 }
 
 function expectedStep(step: Step): object {
@@ -100,6 +104,8 @@ function expectedStep(step: Step): object {
       return { ...base, kind: 3, optional: true, strict: true };
     case 'sysctl':
       return { ...base, kind: 4, value: utf8(step.value), strict: false };
+    case 'directory':
+      return { ...base, kind: 5, strict: false };
   }
 }
 
@@ -139,6 +145,7 @@ function expectedLaunch(
     namespaces: String(namespaces),
     hostname: utf8(hostname),
     domainname: utf8(domainname),
+    writable: plan.writable < 0 ? NO_INDEX : plan.writable,
     hasOffsets: timeOffsets !== undefined,
     monotonicNs: String(timeOffsets?.monotonicNs ?? 0n),
     boottimeNs: String(timeOffsets?.boottimeNs ?? 0n),

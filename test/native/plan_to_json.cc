@@ -80,6 +80,7 @@ std::string SourceObject(const Source& source) {
                  {"lowers", List(source.lowers, Number)},
                  {"upper", Number(source.upper)},
                  {"upperName", Text(source.upper_name == nullptr ? "" : source.upper_name)},
+                 {"unsynced", Flag(source.unsynced)},
                  {"nodes", List(source.nodes, Node)}});
 }
 
@@ -142,12 +143,14 @@ std::string Launch(const LaunchPlan& plan) {
                  {"boottimeNs", SignedLong(plan.time_offsets.boottime_ns)},
                  {"sources", List(plan.sources, SourceObject)},
                  {"root", Number(plan.root)},
+                 {"writable", Number(plan.writable)},
                  {"steps", List(plan.steps, StepObject)},
                  {"readonlyRoot", Flag(plan.readonly_root)},
                  {"loopback", Flag(plan.loopback)},
                  {"lockMounts", Flag(plan.lock_mounts)},
                  {"seccomp", List(plan.seccomp, byte)},
                  {"seccompFlags", Number(plan.seccomp_flags)},
+                 {"nextRoot", Number(plan.next_root)},
                  {"cgroup", Number(plan.cgroup)},
                  {"cgroupFiles", List(plan.cgroup_files, Number)},
                  {"control", Number(plan.control)},

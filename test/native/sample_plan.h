@@ -56,7 +56,7 @@ struct SampleLaunch {
     Encoder out = Source(Source::Kind::kOverlay);
     out.U32(static_cast<uint32_t>(lowers.size()));
     for (const uint32_t lower : lowers) out.U32(lower);
-    return out.U32(upper).Text("layer");
+    return out.U32(upper).Text("layer").U8(0);
   }
   static Encoder Dev(char kind) {
     return Source(Source::Kind::kDev)
@@ -93,11 +93,13 @@ struct SampleLaunch {
     out.U32(version).U32(41).U64(0x20000);
     out.U32(1).U32(0).U32(100000).U32(65536);  // uid_map
     out.U32(0);                                // gid_map
+    out.U32(0);                                // next_root
     out.Text("host").Text("domain");
     out.U8(1).I64(-5).I64(7);  // time_offsets
     out.U32(static_cast<uint32_t>(sources.size()));
     for (const Encoder& each : sources) out.Append(each);
-    out.U32(root).U32(static_cast<uint32_t>(steps.size()));
+    out.U32(root).U32(kNoFd);  // root, writable
+    out.U32(static_cast<uint32_t>(steps.size()));
     for (const Encoder& each : steps) out.Append(each);
     out.U8(1).U8(0).U8(1);                     // readonly_root, loopback, lock_mounts
     out.Blob(std::string(16, '\x06')).U32(2);  // seccomp

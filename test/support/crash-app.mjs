@@ -1,4 +1,5 @@
 // An application with sandboxes of every kind, which a test kills. Prints a line of JSON when they are all there.
+/* global setTimeout */
 // usage: crash-app.mjs ROOT STATE MARKER END     END: how it goes by itself: wait, exit, throw or abort
 import { Host, Sandbox } from '../../dist/index.js';
 

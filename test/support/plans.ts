@@ -57,6 +57,7 @@ const overlay = (before: number): fc.Arbitrary<Source> =>
     lowers: fc.array(fc.nat(before - 1), { minLength: 1, maxLength: 5 }),
     upper: fc.nat(before - 1),
     upperName: text,
+    unsynced: fc.boolean(),
     attributes: u64,
   });
 
@@ -91,6 +92,7 @@ const step = (count: number): fc.Arbitrary<Step> =>
     ),
     fc.record({ kind: fc.constantFrom('mask' as const, 'readonly' as const), path: text }),
     fc.record({ kind: fc.constant('sysctl' as const), path: text, value: text }),
+    fc.record({ kind: fc.constant('directory' as const), path: text }),
   );
 
 export const commandPlan: fc.Arbitrary<CommandPlan> = fc.record({
@@ -130,6 +132,7 @@ const launchParts = {
   lockMounts: fc.boolean(),
   seccomp: fc.uint8Array({ maxLength: 64 }),
   seccompFlags: u32,
+  nextRoot: u32,
   cgroup: fdOrNone,
   cgroupFiles: fc.array(fd, { maxLength: 8 }),
 };
@@ -139,6 +142,7 @@ export const launchPlan: fc.Arbitrary<LaunchPlan> = sources.chain((list) =>
     ...launchParts,
     sources: fc.constant(list),
     root: fc.nat(list.length - 1),
+    writable: fc.integer({ min: -1, max: list.length - 1 }),
     steps: fc.array(step(list.length), { maxLength: 8 }),
   }),
 );

@@ -27,8 +27,15 @@ export function parseStartTime(stat: string): string | undefined {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }
 
+let boot: string | undefined;
+
+/** Another one after every start of the machine, random(4). */
+export function bootId(): string {
+  return (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim());
+}
+
 export const kernelProcessTable: ProcessTable = {
-  bootId: () => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(),
+  bootId,
   pidNamespace: () => /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '',
   startTime(pid) {
     try {

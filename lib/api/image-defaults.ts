@@ -1,0 +1,34 @@
+import type { Healthcheck } from '../image/healthcheck.js';
+import type { ImageConfig } from '../image/image-config.js';
+import type { HealthCheck } from '../runtime/health.js';
+import type { ImageDefaults } from '../runtime/image.js';
+import { HEALTH_DEFAULTS } from './health-spec.js';
+
+/** What a `CMD-SHELL` check is run by; Dockerfile reference, HEALTHCHECK. */
+const SHELL = ['/bin/sh', '-c'] as const;
+
+function healthOf(check: Healthcheck | undefined): HealthCheck | undefined {
+  if (check === undefined || check.kind === 'none') return undefined;
+  return {
+    command: check.kind === 'shell' ? [...SHELL, ...check.command] : check.command,
+    intervalMs: check.intervalMs ?? HEALTH_DEFAULTS.intervalMs,
+    timeoutMs: check.timeoutMs ?? HEALTH_DEFAULTS.timeoutMs,
+    startPeriodMs: check.startPeriodMs ?? HEALTH_DEFAULTS.startPeriodMs,
+    startIntervalMs: check.startIntervalMs ?? HEALTH_DEFAULTS.startIntervalMs,
+    retries: check.retries ?? HEALTH_DEFAULTS.retries,
+  };
+}
+
+/** An image's configuration as the runtime takes it. */
+export function toImageDefaults(config: ImageConfig): ImageDefaults {
+  return {
+    env: config.env,
+    cwd: config.workingDir,
+    user: config.user ?? '',
+    entrypoint: config.entrypoint ?? [],
+    cmd: config.cmd ?? [],
+    volumes: config.volumes,
+    stopSignal: config.stopSignal,
+    health: healthOf(config.healthcheck),
+  };
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import { CloisterError } from '../errors.js';
+import { CopySnapshotter } from './copy.js';
+import { ErofsSnapshotter } from './erofs.js';
+import { OverlaySnapshotter } from './overlay.js';
+import type { Snapshotter } from '../shared/snapshotter.js';
+
+export const STORAGE_DRIVERS = ['overlay', 'erofs', 'copy'] as const;
+export type StorageDriver = (typeof STORAGE_DRIVERS)[number];
+
+/** What was tried, in order; the last one is used. */
+export interface StorageChoice {
+  readonly snapshotter: Snapshotter;
+  /** Those that were passed over, with the reason. */
+  readonly refused: readonly { readonly name: string; readonly reason: string }[];
+}
+
+function make(name: StorageDriver, directory: string): Snapshotter {
+  const path = join(directory, 'layers', name);
+  if (name === 'overlay') return new OverlaySnapshotter(path);
+  return name === 'erofs' ? new ErofsSnapshotter(path) : new CopySnapshotter(path);
+}
+
+/**
+ * The first driver that works here, or the one that was asked for.
+ *
+ * @param directory - absolute; each driver has a directory of its own in it.
+ * @throws CloisterError `ERR_UNSUPPORTED` with the reason of every driver that was tried.
+ */
+export async function chooseStorage(
+  directory: string,
+  wanted: StorageDriver | Snapshotter | undefined,
+): Promise<StorageChoice> {
+  const candidates =
+    wanted === undefined
+      ? STORAGE_DRIVERS.map((name) => make(name, directory))
+      : [typeof wanted === 'string' ? make(wanted, directory) : wanted];
+  const refused: { name: string; reason: string; remedy: string }[] = [];
+  for (const snapshotter of candidates) {
+    const refusal = await snapshotter.probe();
+    if (refusal === undefined) return { snapshotter, refused };
+    refused.push({ name: snapshotter.name, ...refusal });
+  }
+  const lines = refused.map(({ name, reason }) => `${name}: ${reason}`);
+  throw new CloisterError('ERR_UNSUPPORTED', `no storage driver works here:\n  ${lines.join('\n  ')}`, {
+    subject: refused.map(({ name }) => name).join(', '),
+    hint: refused.map(({ name, remedy }) => `${name}: ${remedy}`).join('; '),
+  });
+}

@@ -1,0 +1,168 @@
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { CloisterError } from '../errors.js';
+import { syncFilesystem } from '../native/layers.js';
+import { parseDigest, splitDigest, type Digest } from '../shared/digest.js';
+import { bootId } from '../shared/owner.js';
+import { OwnedDirectory } from './owned-directory.js';
+import type { StoredLayer } from '../shared/snapshotter.js';
+
+const ABOUT = 'layer.json';
+const SYNCED = 'synced';
+
+interface About {
+  readonly bytes: number;
+  /** The boot in which it was made. */
+  readonly boot: string;
+}
+
+/**
+ * Directories named by digest, each whole or not there: made beside and renamed. Pulling does not wait for the disk:
+ * a layer is synced afterwards, and one that was not when the machine went down is made again.
+ */
+export class LayerStore {
+  readonly #directory: string;
+  #realDirectory: string | undefined;
+  readonly #drafts: OwnedDirectory;
+  readonly #making = new Map<Digest, Promise<void>>();
+  readonly #trusted = new Set<Digest>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#drafts = new OwnedDirectory(join(directory, 'drafts'));
+  }
+
+  /** Where a layer is, once it is there. What is mounted passes no link, so there is none on the way. */
+  pathOf(layer: Digest): string {
+    return join(this.#base, ...splitDigest(layer));
+  }
+
+  get #base(): string {
+    if (this.#realDirectory !== undefined) return this.#realDirectory;
+    mkdirSync(this.#directory, { recursive: true, mode: 0o711 });
+    return (this.#realDirectory = realpathSync(this.#directory));
+  }
+
+  async has(layer: Digest): Promise<boolean> {
+    const path = this.pathOf(layer);
+    if (this.#trusted.has(layer) && existsSync(join(path, ABOUT))) return true;
+    const about = await this.#about(path);
+    const isWhole = about !== undefined && (about.boot === bootId() || existsSync(join(path, SYNCED)));
+    if (isWhole) this.#trusted.add(layer);
+    return isWhole;
+  }
+
+  /** @throws CloisterError `ERR_NOT_FOUND` */
+  async find(layer: Digest): Promise<string> {
+    if (await this.has(layer)) return this.pathOf(layer);
+    throw new CloisterError('ERR_NOT_FOUND', `layer ${layer} is not in ${this.#directory}`, {
+      subject: layer,
+      hint: 'pull or load its image again',
+    });
+  }
+
+  /**
+   * Concurrent calls for one layer share the work; another process may do it as well, and the first to finish is kept.
+   *
+   * @param fill - fills an empty directory and tells its size in bytes.
+   */
+  make(layer: Digest, fill: (draft: string) => Promise<number>): Promise<void> {
+    const known = this.#making.get(layer);
+    if (known !== undefined) return known;
+    const work = this.#make(layer, fill).finally(() => this.#making.delete(layer));
+    this.#making.set(layer, work);
+    return work;
+  }
+
+  async list(): Promise<readonly StoredLayer[]> {
+    const layers: StoredLayer[] = [];
+    for (const algorithm of ['sha256', 'sha512']) {
+      const names = await readdir(join(this.#base, algorithm)).catch(() => []);
+      for (const name of names) {
+        const layer = parseDigest(`${algorithm}:${name}`);
+        if (layer === undefined || !(await this.has(layer))) continue;
+        layers.push({ layer, bytes: (await this.#about(this.pathOf(layer)))?.bytes ?? 0 });
+      }
+    }
+    return layers;
+  }
+
+  /** It is gone at once, and its files some time later. */
+  async remove(layer: Digest): Promise<void> {
+    this.#trusted.delete(layer);
+    const grave = this.#drafts.make();
+    try {
+      await rename(this.pathOf(layer), join(grave, 'layer'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    } finally {
+      await this.#drafts.remove(grave);
+    }
+  }
+
+  /** Makes a directory that goes with this process. */
+  makeDraft(): string {
+    return realpathSync(this.#drafts.make());
+  }
+
+  removeDraft(path: string): Promise<void> {
+    return this.#drafts.remove(path);
+  }
+
+  async #make(layer: Digest, fill: (draft: string) => Promise<number>): Promise<void> {
+    if (await this.has(layer)) return;
+    const draft = this.#drafts.make();
+    const content = join(draft, 'layer');
+    try {
+      await mkdir(content, { mode: 0o700 });
+      const about: About = { bytes: await fill(content), boot: bootId() };
+      await writeFile(join(content, ABOUT), JSON.stringify(about));
+      await this.#publish(layer, content);
+    } finally {
+      await this.#drafts.remove(draft);
+    }
+  }
+
+  async #publish(layer: Digest, content: string): Promise<void> {
+    const path = this.pathOf(layer);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    try {
+      await rename(content, path);
+    } catch (error) {
+      if (!(await this.has(layer))) {
+        if (!isOccupied(error)) throw error;
+        // Left over from a boot that ended before it was on disk.
+        await this.remove(layer);
+        await rename(content, path);
+      }
+      return;
+    }
+    this.#trusted.add(layer);
+    void markSynced(path).catch(() => undefined);
+  }
+
+  async #about(path: string): Promise<About | undefined> {
+    try {
+      return JSON.parse(await readFile(join(path, ABOUT), 'utf8')) as About;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+async function markSynced(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await syncFilesystem(directory.fd);
+  } finally {
+    await directory.close();
+  }
+  await writeFile(join(path, SYNCED), '');
+}
+
+/** rename(2) onto a directory that is not empty. */
+function isOccupied(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOTEMPTY' || code === 'EEXIST';
+}

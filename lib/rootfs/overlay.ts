@@ -1,0 +1,65 @@
+import { closeSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cloneMount } from '../native/mounts.js';
+import type { Digest } from '../shared/digest.js';
+import { unpackInto } from './archive-file.js';
+import { LayerStore } from './layer-store.js';
+import { probeOverlay } from './probe.js';
+import type { Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
+
+const TREE = 'tree';
+
+/** One directory per layer, unpacked with overlayfs's own whiteouts: works on every file system that can be its lower layer. */
+export class OverlaySnapshotter implements Snapshotter {
+  readonly name = 'overlay';
+  readonly #store: LayerStore;
+
+  /** @param directory - absolute, shared by all processes of the host. */
+  constructor(directory: string) {
+    this.#store = new LayerStore(directory);
+  }
+
+  async probe(): Promise<Unusable | undefined> {
+    const draft = this.#store.makeDraft();
+    try {
+      return await probeOverlay(draft);
+    } finally {
+      await this.#store.removeDraft(draft);
+    }
+  }
+
+  has(layer: Digest): Promise<boolean> {
+    return this.#store.has(layer);
+  }
+
+  add(layer: Digest, archive: AsyncIterable<Uint8Array>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#store.make(layer, async (draft) => {
+      const tree = join(draft, TREE);
+      await mkdir(tree, { mode: 0o755 });
+      const { bytes } = await unpackInto(archive, tree, { whiteouts: 'overlay', ...(signal && { signal }) });
+      return bytes;
+    });
+  }
+
+  async prepare(layers: readonly Digest[]): Promise<Snapshot> {
+    const paths: string[] = [];
+    for (const layer of layers) paths.push(join(await this.#store.find(layer), TREE));
+    const trees: number[] = [];
+    try {
+      for (const path of paths.reverse()) trees.push(cloneMount(path, false));
+      return { kind: 'layers', trees };
+    } catch (error) {
+      for (const fd of trees) closeSync(fd);
+      throw error;
+    }
+  }
+
+  list(): Promise<readonly StoredLayer[]> {
+    return this.#store.list();
+  }
+
+  remove(layer: Digest): Promise<void> {
+    return this.#store.remove(layer);
+  }
+}

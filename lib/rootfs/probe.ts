@@ -1,0 +1,28 @@
+import { closeSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CloisterError } from '../errors.js';
+import { newFilesystem } from '../native/mounts.js';
+import type { Unusable } from '../shared/snapshotter.js';
+
+/** Whether directories there can be the lower layers of an overlay; `directory` is empty and gets some. */
+export async function probeOverlay(directory: string): Promise<Unusable | undefined> {
+  const path = (name: string): string => join(directory, name);
+  for (const name of ['lower', 'upper', 'work']) await mkdir(path(name), { recursive: true });
+  const options = { lowerdir: path('lower'), upperdir: path('upper'), workdir: path('work') };
+  return attempt(
+    () => closeSync(newFilesystem('overlay', options)),
+    `put the directory on a file system that overlayfs accepts, such as ext4 or xfs, and load the overlay module`,
+  );
+}
+
+/** The kernel's own words for why something does not work here. */
+export function attempt(action: () => void, remedy: string): Unusable | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    if (!CloisterError.is(error)) throw error;
+    return { reason: error.message, remedy };
+  }
+}

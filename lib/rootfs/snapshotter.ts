@@ -1,1 +1,0 @@
-export type { Snapshot, Snapshotter } from '../shared/snapshotter.js';
