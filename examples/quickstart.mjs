@@ -6,12 +6,12 @@ const python = (...lines) => ['python3', '-c', lines.join('\n')];
 const PROGRAMS = [
   {
     title: 'A script that does its work',
-    limits: 'memory 128 MiB, half a processor, 16 processes, 10 s',
+    limits: 'memory 128 MiB, half a processor, 16 processes, 60 s',
     command: python(
       'primes = [n for n in range(2, 20_000) if all(n % d for d in range(2, int(n ** 0.5) + 1))]',
       'print(len(primes), "primes below 20,000, the last is", primes[-1])',
     ),
-    options: { limits: { memory: '128MiB', cpus: 0.5, pids: 16 }, timeout: '10s' },
+    options: { limits: { memory: '128MiB', cpus: 0.5, pids: 16 }, timeout: '60s' },
   },
   {
     title: 'A script that looks around',

@@ -18,8 +18,8 @@ except OSError as error:
 const result = await Sandbox.run(['python3', '-'], {
   stdin: SUBMISSION,
   user: 'nobody',
-  limits: { memory: '128MiB', cpus: 1, pids: 32, cpuTime: '2s' },
-  timeout: '10s',
+  limits: { memory: '128MiB', cpus: 1, pids: 32, cpuTime: '10s' },
+  timeout: '30s',
   maxOutput: '64KiB',
   readonlyRoot: true,
 });

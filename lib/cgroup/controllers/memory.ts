@@ -68,6 +68,16 @@ function needs(version: 1 | 2, limits: CgroupLimits): FileNeed[] {
   return [{ limit: 'swapBytes', file, remedy: 'boot with swapaccount=1' }];
 }
 
+/**
+ * Where a whole group is killed (`memory.oom.group`) the kernel counts the process that it chose first once more, with the others:
+ * mm/oom_kill.c, oom_kill_process().
+ */
+function v2Kills(events: string | undefined): number | undefined {
+  const kills = parseKeyed(events, 'oom_kill');
+  if (kills === undefined || kills === 0) return kills;
+  return Math.max(1, kills - (parseKeyed(events, 'oom_group_kill') ?? 0));
+}
+
 /** @see https://docs.kernel.org/admin-guide/cgroup-v1/memory.html */
 export const memory: Controller = {
   name: 'memory',
@@ -85,6 +95,6 @@ export const memory: Controller = {
       : {
           memoryCurrentBytes: parseCount(read('memory.current')),
           memoryPeakBytes: parseCount(read('memory.peak')),
-          oomKills: parseKeyed(read('memory.events'), 'oom_kill'),
+          oomKills: v2Kills(read('memory.events')),
         },
 };
