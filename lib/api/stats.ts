@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { CgroupReport } from '../cgroup/manager.js';
-import type { CgroupUsage } from '../cgroup/usage.js';
+import type { CgroupSample } from '../cgroup/usage.js';
 import type { SandboxStats } from './events.js';
 
 export interface SampleOptions {
@@ -12,8 +12,7 @@ export interface SampleOptions {
   limits(): CgroupLimits;
 }
 
-interface Sample {
-  readonly usage: CgroupUsage;
+interface Sample extends CgroupSample {
   readonly atMs: number;
 }
 
@@ -22,13 +21,8 @@ const inMs = (us: number | undefined): number => (us ?? 0) / 1000;
 const besideInit = (count: number | undefined): number | undefined => count && count - 1;
 const cpuMs = ({ usage }: Sample): number => inMs(usage.cpuUserUs) + inMs(usage.cpuSystemUs);
 
-function toStats(
-  now: Sample,
-  before: Sample | undefined,
-  limits: CgroupLimits,
-  pressure: SandboxStats['pressure'],
-): SandboxStats {
-  const { usage } = now;
+function toStats(now: Sample, before: Sample | undefined, limits: CgroupLimits): SandboxStats {
+  const { usage, pressure } = now;
   const elapsed = before === undefined ? 0 : now.atMs - before.atMs;
   const percent = before === undefined || elapsed <= 0 ? 0 : ((cpuMs(now) - cpuMs(before)) / elapsed) * 100;
   return {
@@ -55,8 +49,8 @@ export async function* sampleStats(options: SampleOptions): AsyncGenerator<Sandb
   let before: Sample | undefined;
   try {
     while (!stop.signal.aborted && options.signal?.aborted !== true) {
-      const now: Sample = { usage: options.cgroup.usage(), atMs: performance.now() };
-      yield toStats(now, before, options.limits(), options.cgroup.pressure());
+      const now: Sample = { ...options.cgroup.sample(before), atMs: performance.now() };
+      yield toStats(now, before, options.limits());
       before = now;
       await sleep(options.intervalMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
     }

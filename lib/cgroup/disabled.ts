@@ -2,7 +2,7 @@ import { CloisterError } from '../errors.js';
 import { unmetLimitsError } from './check.js';
 import type { CgroupLimits, LimitName, UnmetLimit } from './limits.js';
 import type { Cgroup, CgroupManager } from './manager.js';
-import { type CgroupUsage, UNKNOWN_USAGE } from './usage.js';
+import { type CgroupSample, type CgroupUsage, UNKNOWN_USAGE } from './usage.js';
 
 const REMEDY = 'run on a host whose cgroup hierarchies this process may write to, or ask for no limits';
 
@@ -25,8 +25,8 @@ class AbsentCgroup implements Cgroup {
     return UNKNOWN_USAGE;
   }
 
-  pressure(): undefined {
-    return undefined;
+  sample(): CgroupSample {
+    return { usage: UNKNOWN_USAGE, pressure: undefined, clock: undefined };
   }
 
   processes(): number[] {

@@ -8,11 +8,11 @@ import type { CgroupLimits } from './limits.js';
 import { makeGroup } from './make.js';
 import type { Cgroup, CgroupEntry } from './manager.js';
 import { discardGroup, removeGroup } from './remove.js';
-import { readPressure } from './pressure.js';
 import { listProcesses, readUsage } from './report.js';
+import { takeSample } from './sample.js';
 import { Stock } from './stock.js';
 import { updateLimits } from './update.js';
-import type { CgroupPressure, CgroupUsage } from './usage.js';
+import type { CgroupSample, CgroupUsage } from './usage.js';
 
 /** A sandbox that runs commands keeps a group ahead for the next one, a few when they come in bursts. */
 const SPARES = { min: 1, max: 8 };
@@ -85,8 +85,8 @@ export class KernelCgroup implements Cgroup {
     return readUsage(this.#state);
   }
 
-  pressure(): CgroupPressure | undefined {
-    return readPressure(this.#state);
+  sample(before?: CgroupSample): CgroupSample {
+    return takeSample(this.#state, before);
   }
 
   processes(): number[] {

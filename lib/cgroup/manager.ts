@@ -1,5 +1,5 @@
 import type { CgroupLimits, UnmetLimit } from './limits.js';
-import type { CgroupPressure, CgroupUsage } from './usage.js';
+import type { CgroupSample, CgroupUsage } from './usage.js';
 
 /**
  * How a process gets into a group. The descriptors belong to the group, are close-on-exec and are closed by `remove()`.
@@ -22,8 +22,11 @@ export interface CgroupEntry {
 export interface CgroupReport {
   /** Of this group and everything below, also of what is removed already. */
   usage(): CgroupUsage;
-  /** Undefined where the group has no pressure files (v1, or a kernel without PSI). */
-  pressure(): CgroupPressure | undefined;
+  /**
+   * For streams of statistics. With the sample before it reads the less the less has happened since: what cannot have changed while
+   * nothing ran is taken from there.
+   */
+  sample(before?: CgroupSample): CgroupSample;
   /** Process ids of the host, of this group and everything below. */
   processes(): number[];
 }

@@ -43,6 +43,15 @@ export interface CgroupPressure {
   readonly io: Stall | undefined;
 }
 
+/** Usage and pressure at one time. */
+export interface CgroupSample {
+  readonly usage: CgroupUsage;
+  /** Undefined where the group has no pressure files (v1 alone, or a kernel without PSI). */
+  readonly pressure: CgroupPressure | undefined;
+  /** Processor time in the kernel's own words: the same twice means that nothing in the group ran in between. */
+  readonly clock: string | undefined;
+}
+
 export const UNKNOWN_USAGE: CgroupUsage = Object.freeze({
   cpuUserUs: undefined,
   cpuSystemUs: undefined,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { Host, Sandbox, type HostEvent } from '../../../lib/index.js';
+import { Host, Sandbox, type HostEvent, type SandboxStats } from '../../../lib/index.js';
 
 afterAll(() => Host.default.close());
 
@@ -105,6 +105,33 @@ test('statistics', async () => {
   expect(last?.pids).toMatchObject({ count: 1, limit: 50 });
   busy.kill('SIGKILL');
   await busy;
+});
+
+test('statistics see what happens between two quiet times', async () => {
+  await using box = await Sandbox.create();
+  const stats = box.stats({ interval: 20 });
+  const take = async (): Promise<SandboxStats> => (await stats.next()).value as SandboxStats;
+  // Until three in a row are alike: nothing runs.
+  let quiet = await take();
+  for (let same = 0; same < 3;) {
+    const next = await take();
+    same = next.cpu.userMs + next.cpu.systemMs === quiet.cpu.userMs + quiet.cpu.systemMs ? same + 1 : 0;
+    quiet = next;
+  }
+  expect(quiet.pids.count).toBe(0);
+  const program = 'import time\nx = b"x" * (32 << 20)\nprint("ready", flush=True)\ntime.sleep(600)';
+  const sleeper = box.exec(['python3', '-c', program]);
+  await new Promise((resolve) => sleeper.stdout?.once('data', resolve));
+  const asleep = await take();
+  expect(asleep.pids.count).toBe(1);
+  expect(asleep.memory.bytes).toBeGreaterThan((quiet.memory.bytes ?? 0) + 30 * 2 ** 20);
+  expect(asleep.cpu.userMs + asleep.cpu.systemMs).toBeGreaterThan(quiet.cpu.userMs + quiet.cpu.systemMs);
+  sleeper.kill('SIGKILL');
+  await sleeper;
+  const after = await take();
+  expect(after.pids.count).toBe(0);
+  expect(after.memory.bytes).toBeLessThan((asleep.memory.bytes ?? 0) - 30 * 2 ** 20);
+  await stats.return();
 });
 
 test('statistics end with the sandbox', async () => {
