@@ -21,14 +21,7 @@ let client: RegistryClient;
 beforeAll(async () => {
   registry = await startRegistry();
   proxy = await FaultProxy.start(registry.host);
-  client = new RegistryClient({
-    useCredentialFiles: false,
-    retryDelayMs: 1,
-    attempts: 3,
-    maxRetryAfterMs: 2000,
-    responseTimeoutMs: 1000,
-    stallTimeoutMs: 1000,
-  });
+  client = new RegistryClient({ useCredentialFiles: false, retryDelayMs: 1, attempts: 3 });
   await push(client, name('app:1'), image);
   proxy.reset();
 });
