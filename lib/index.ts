@@ -20,6 +20,7 @@ export type {
 export type {
   DeviceOption,
   ExecOptions,
+  HealthOptions,
   IoOptions,
   LimitOptions,
   ProcessOptions,
@@ -42,3 +43,9 @@ export type { DeviceRule } from './cgroup/limits.js';
 export type { CgroupPressure, Stall, StallShare } from './cgroup/usage.js';
 export type { IdMapEntry } from './native/plan.js';
 export type { Duration, Size } from './shared/quantity.js';
+export type { HealthReport, HealthStatus } from './runtime/health.js';
+export type { PullPolicy } from './runtime/image.js';
+export type { StorageDriver } from './rootfs/choose.js';
+export type { Snapshot, Snapshotter, StoredLayer, Unusable } from './shared/snapshotter.js';
+export type { Digest } from './shared/digest.js';
+export type { RegistryOptions } from './image/registry/options.js';

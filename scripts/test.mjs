@@ -1,5 +1,5 @@
 // Everything that has to hold, stage by stage; a stage that fails does not hide the others. Ends with `N passed, N failed`.
-// usage: test.mjs [STAGE…]
+// usage: test.mjs [STAGE…] | --all
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,9 @@ const STAGES = {
   native: ['bash', 'scripts/test-native.sh'],
   vm: ['npm', 'run', '--silent', 'test:vm'],
 };
+
+/** Those that take long and need a machine for themselves: sanitizers, the linter of C++, another kernel. `--all` runs them, too. */
+const LONG = ['lint:native', 'native', 'vm'];
 
 function countsIn(file) {
   try {
@@ -62,7 +65,9 @@ function report(results) {
   return failed;
 }
 
-const wanted = process.argv.slice(2);
+const names = process.argv.slice(2);
+const usual = Object.keys(STAGES).filter((name) => names[0] === '--all' || !LONG.includes(name));
+const wanted = names.length === 0 || names[0] === '--all' ? usual : names;
 const unknown = wanted.filter((name) => !(name in STAGES));
 if (unknown.length > 0) {
   console.error(`no such stage: ${unknown.join(', ')}; there are ${Object.keys(STAGES).join(', ')}`);
@@ -72,7 +77,7 @@ if (unknown.length > 0) {
 const directory = mkdtempSync(join(tmpdir(), 'cloister-counts-'));
 try {
   const results = [];
-  for (const name of wanted.length > 0 ? wanted : Object.keys(STAGES)) {
+  for (const name of wanted) {
     results.push(runStage(name, directory));
     // Nothing can be said of what was not built.
     if (name === 'prepare' && results[0].failed > 0) break;

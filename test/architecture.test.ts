@@ -17,6 +17,7 @@ const RANKS: Readonly<Record<string, number>> = {
   security: 3,
   runtime: 4,
   api: 5,
+  conformance: 6,
   'index.ts': 6,
   'cli.ts': 6,
 };

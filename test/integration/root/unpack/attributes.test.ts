@@ -176,7 +176,7 @@ describe('owners and modes', () => {
     const before = process.umask(0o077);
     try {
       await canary.unpack(archive(file('f', '', { mode: 0o666 }), directory('d', { mode: 0o777 })));
-      expect(process.umask()).toBe(0o077);
+      expect(process.umask(0o077)).toBe(0o077);
       mkdirSync(join(canary.layer, 'own'));
     } finally {
       process.umask(before);
