@@ -53,7 +53,12 @@ export interface Kernel {
 
 const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
 // Node's table stops at what libuv knows.
-ERRNO_NAMES.set(15, 'ENOTBLK').set(117, 'EUCLEAN').set(126, 'ENOKEY').set(131, 'ENOTRECOVERABLE').set(11, 'EAGAIN');
+ERRNO_NAMES.set(15, 'ENOTBLK')
+  .set(117, 'EUCLEAN')
+  .set(126, 'ENOKEY')
+  .set(109, 'ETOOMANYREFS')
+  .set(131, 'ENOTRECOVERABLE')
+  .set(11, 'EAGAIN');
 
 /** `EPERM` for 1; a number that has no name stays one. */
 export function errnoName(errno: number): string {

@@ -36,7 +36,7 @@ describe('one list of native symbols', () => {
 
 describe('a refused kernel call', () => {
   test.each<[string, () => unknown, object]>([
-    ['a path', () => addon.cloneMount('/no/such/path', true), { syscall: 'open_tree(2)', errno: 'ENOENT' }],
+    ['a path', () => addon.cloneMount('/no/such/path', true), { syscall: 'openat2(2)', errno: 'ENOENT' }],
     ['a program', () => addon.sealedCopy('/no/such/file'), { syscall: 'open(2)', errno: 'ENOENT' }],
     ['a lock', () => addon.tryLock(-1), { syscall: 'fcntl(2) F_OFD_SETLK', errno: 'EBADF' }],
     ['a socket', () => addon.send(-1, 1, new Uint8Array(1), []), { syscall: 'sendmsg(2)', errno: 'EBADF' }],
@@ -60,7 +60,7 @@ describe('a refused kernel call', () => {
   test('names what it was about', () => {
     const error = refusal(() => addon.cloneMount('/no/such/path', true));
     expect(error.subject).toBe('/no/such/path');
-    expect(error.message).toContain('open_tree(2) /no/such/path: ENOENT');
+    expect(error.message).toContain('openat2(2) /no/such/path: ENOENT');
   });
 });
 

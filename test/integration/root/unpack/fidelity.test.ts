@@ -50,7 +50,7 @@ and another' usr/bin/program
   sparse('only-a-hole', 5_000_000, []);
   sparse(
     'many-islands',
-    800_000,
+    900_000,
     Array.from({ length: 100 }, (_, i) => i * 8192),
   );
   const long = `${'directory-of-a-long-name-'.repeat(9)}x`;
