@@ -47,5 +47,7 @@ export type { HealthReport, HealthStatus } from './runtime/health.js';
 export type { PullPolicy } from './runtime/image.js';
 export type { StorageDriver } from './rootfs/choose.js';
 export type { Snapshot, Snapshotter, StoredLayer, Unusable } from './shared/snapshotter.js';
-export type { Digest } from './shared/digest.js';
+export type { Digest, DigestAlgorithm } from './shared/digest.js';
 export type { RegistryOptions } from './image/registry/options.js';
+export type { Credentials } from './image/registry/auth/credentials.js';
+export type { TlsOptions } from './image/registry/http/certificates.js';
