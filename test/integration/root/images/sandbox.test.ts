@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Host, Sandbox } from '../../../../lib/index.js';
+import { startRegistry, type TestRegistry } from '../../../support/registry.js';
+import { rejection } from '../../../support/rejection.js';
+import { skopeo } from '../../../support/skopeo.js';
+
+const scratch = mkdtempSync('/var/tmp/cloister-image-sandbox-');
+let registry: TestRegistry;
+let image: string;
+
+/** Two layers with busybox, as umoci makes them, pushed by skopeo. */
+beforeAll(async () => {
+  registry = await startRegistry();
+  image = `${registry.host}/test/busybox:1`;
+  const umoci = (...args: string[]): Buffer => execFileSync('umoci', args, { cwd: scratch, stdio: 'pipe' });
+  umoci('init', '--layout', 'oci');
+  umoci('new', '--image', 'oci:1');
+  umoci('unpack', '--image', 'oci:1', 'bundle');
+  const root = join(scratch, 'bundle/rootfs');
+  for (const path of ['bin', 'etc', 'home/app', 'old']) mkdirSync(join(root, path), { recursive: true });
+  copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
+  for (const name of ['sh', 'cat', 'id', 'ls', 'pwd', 'echo', 'env', 'sleep'])
+    symlinkSync('busybox', join(root, 'bin', name));
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\napp:x:1234:1234::/home/app:/bin/sh\n');
+  writeFileSync(join(root, 'etc/group'), 'root:x:0:\napp:x:1234:\n');
+  writeFileSync(join(root, 'old/gone'), '');
+  umoci('repack', '--image', 'oci:1', 'bundle');
+  rmSync(join(scratch, 'bundle'), { recursive: true });
+  umoci('unpack', '--image', 'oci:1', 'bundle');
+  rmSync(join(root, 'old/gone'));
+  writeFileSync(join(root, 'home/app/second'), 'second layer\n');
+  umoci('repack', '--image', 'oci:1', 'bundle');
+  umoci('config', '--image', 'oci:1', '--config.user', 'app', '--config.workingdir', '/home/app', '--config.env', 'A=from image',
+    '--config.entrypoint', '/bin/sh', '--config.cmd', '-c', '--config.cmd', 'echo started by the image', '--config.volume', '/data'); // prettier-ignore
+  await skopeo('copy', '--dest-tls-verify=false', `oci:${join(scratch, 'oci')}:1`, `docker://${image}`);
+});
+
+afterAll(async () => {
+  await registry[Symbol.asyncDispose]();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
+  const root = join(scratch, `host-${storage}`);
+  const host = new Host({ root, stateDir: join(scratch, 'state'), storage, registries: { useCredentialFiles: false } });
+  afterAll(() => host.close());
+
+  test('a reference is pulled, and runs as its configuration says', async () => {
+    const script = 'pwd; id -u; echo $A; cat second; ls /old; ls -d /data; [ -w . ] || echo not mine';
+    const result = await Sandbox.run(['sh', '-c', script], { image, host });
+    expect(result).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(result.stdout).toBe('/home/app\n1234\nfrom image\nsecond layer\n/data\nnot mine\n');
+  });
+
+  test('what the caller says goes before what the image says', async () => {
+    const options = { image, host, user: 0, cwd: '/etc', env: { A: 'from caller' } };
+    const { stdout } = await Sandbox.run(['sh', '-c', 'pwd; id -u; echo $A'], options);
+    expect(stdout).toBe('/etc\n0\nfrom caller\n');
+  });
+
+  test('without a command the image starts its own', async () => {
+    expect((await Sandbox.run([], { image, host })).stdout).toBe('started by the image\n');
+  });
+
+  test('no registry is asked for what is here', async () => {
+    const results = await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        Sandbox.run(['sh', '-c', `echo ${i} > /tmp-${i}; ls /`], { image, host, user: 0, pull: 'never' }),
+      ),
+    );
+    results.forEach(({ stdout }, i) => {
+      expect(stdout.match(/tmp-\d+/g)).toEqual([`tmp-${i}`]);
+    });
+  });
+
+  test('a living sandbox of an image', async () => {
+    await using box = await Sandbox.create({ image, host });
+    expect((await box.exec(['cat', 'second'])).stdout).toBe('second layer\n');
+  });
+
+  test('an image that is not there is a typed error', async () => {
+    const missing = `${registry.host}/test/missing:1`;
+    expect((await rejection(Sandbox.run(['true'], { image: missing, host }))).code).toBe('ERR_IMAGE_NOT_FOUND');
+    expect((await rejection(Sandbox.create({ image: missing, host, pull: 'never' }))).code).toBe('ERR_IMAGE_NOT_FOUND');
+  });
+});
+
+test('a name that is none is refused before anything is touched', async () => {
+  expect((await rejection(Sandbox.run(['true'], { image: 'no/reference at all' }))).code).toBe('ERR_INVALID_REFERENCE');
+});
