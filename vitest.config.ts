@@ -12,7 +12,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/*.test.ts', 'test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
+          include: ['test/architecture.test.ts', 'test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
           testTimeout: 60_000,
         },
       },
