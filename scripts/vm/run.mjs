@@ -11,6 +11,8 @@
  * CLOISTER_VM_KERNEL   the kernel's package, default linux-image-amd64
  * CLOISTER_VM_CACHE    where kernel and disk are kept, some 4 GB, default .vm/
  * CLOISTER_VM_MINUTES  the time that the machine gets, default 60
+ * CLOISTER_LEAK_RUNS   how often the tests that repeat themselves do so (test/support/repetitions.ts), default 500: each run takes
+ *                      some thirty times as long here
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -51,6 +53,7 @@ function guestMain(command) {
   return `
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CI=true
 export CLOISTER_TEST_COUNTS=/run/vm/counts
+export CLOISTER_LEAK_RUNS=${Number(process.env.CLOISTER_LEAK_RUNS ?? 500)}
 cd ${quote(PROJECT)}
 {
   echo "Linux $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s"
