@@ -26,32 +26,52 @@ export interface LayerOptions {
 
 const DEFAULT_MAX_LAYER_BYTES = 64 * 2 ** 30;
 
-/** Passes an archive on, and fails at its end when it is not the one that was promised. */
-async function* verified(
-  archive: AsyncIterable<Uint8Array>,
-  diffId: Digest,
-  maxBytes: number,
-): AsyncGenerator<Uint8Array> {
-  const [algorithm, hex] = splitDigest(diffId);
-  const hash = createHash(algorithm);
-  let bytes = 0;
-  for await (const chunk of archive) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) {
-      throw new CloisterError('ERR_LAYER_INVALID', `layer ${diffId}: it has more than ${maxBytes} bytes uncompressed`, {
-        subject: diffId,
-        hint: 'if the image is to be trusted, raise the limit',
-      });
-    }
-    hash.update(chunk);
-    yield chunk;
+const BOMB_HINT = 'if the image is to be trusted, raise the limit';
+const LIE_HINT = 'its configuration promises another archive: do not trust where this image comes from';
+
+/** The uncompressed archive of a layer, which fails at its end when it is not the one that was promised. */
+class Archive {
+  /** Why it ended early. */
+  failure: unknown;
+  readonly #blob: AsyncIterable<Uint8Array>;
+  readonly #diffId: Digest;
+  readonly #maxBytes: number;
+
+  constructor(blob: AsyncIterable<Uint8Array>, diffId: Digest, maxBytes: number) {
+    this.#blob = blob;
+    this.#diffId = diffId;
+    this.#maxBytes = maxBytes;
   }
-  const actual = hash.digest('hex');
-  if (actual === hex) return;
-  throw new CloisterError('ERR_DIGEST_MISMATCH', `layer ${diffId}: its archive has the digest ${algorithm}:${actual}`, {
-    subject: diffId,
-    hint: 'the image says something else in its configuration than what it consists of: do not trust where it comes from',
-  });
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.#verified();
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+
+  async *#verified(): AsyncGenerator<Uint8Array> {
+    const [algorithm, hex] = splitDigest(this.#diffId);
+    const hash = createHash(algorithm);
+    let bytes = 0;
+    for await (const chunk of decompress(this.#blob)) {
+      bytes += chunk.length;
+      if (bytes > this.#maxBytes) {
+        throw this.#refuse('ERR_LAYER_INVALID', `it has more than ${this.#maxBytes} bytes uncompressed`, BOMB_HINT);
+      }
+      hash.update(chunk);
+      yield chunk;
+    }
+    const actual = hash.digest('hex');
+    if (actual !== hex)
+      throw this.#refuse('ERR_DIGEST_MISMATCH', `its archive has the digest ${algorithm}:${actual}`, LIE_HINT);
+  }
+
+  #refuse(code: 'ERR_LAYER_INVALID' | 'ERR_DIGEST_MISMATCH', problem: string, hint: string): CloisterError {
+    return new CloisterError(code, `layer ${this.#diffId}: ${problem}`, { subject: this.#diffId, hint });
+  }
 }
 
 /** What is wrong with the bytes, not with this machine. */
@@ -59,9 +79,24 @@ function isLayerFault(error: unknown): boolean {
   return CloisterError.is(error) && (error.code === 'ERR_LAYER_INVALID' || error.code === 'ERR_DIGEST_MISMATCH');
 }
 
-/** Leaves the iterator open: what nobody wanted to unpack is still to be fetched. */
-async function* borrowed(iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+/** A blob on its way to whoever unpacks it; stays open when that one leaves. */
+class Transfer {
+  /** What went wrong on the way, which may look like a damaged layer at the other end. */
+  failure: unknown;
+  readonly #blob: AsyncIterator<Uint8Array>;
+
+  constructor(blob: AsyncIterator<Uint8Array>) {
+    this.#blob = blob;
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      for (let next = await this.#blob.next(); next.done !== true; next = await this.#blob.next()) yield next.value;
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
 }
 
 /** Brings one layer from a source into the content store and the storage driver, in one pass. */
@@ -180,20 +215,26 @@ export class LayerWork {
    * through the network.
    */
   async #unpackWhileFetching(chunks: AsyncGenerator<Uint8Array>): Promise<void> {
+    const transfer = new Transfer(chunks);
     try {
-      await this.#unpack(borrowed(chunks));
+      await this.#unpack(transfer.chunks());
     } catch (error) {
-      if (isLayerFault(error)) await drain(chunks);
-      throw error;
+      if (transfer.failure === undefined && isLayerFault(error)) await drain(chunks);
+      throw transfer.failure ?? error;
     }
     await drain(chunks);
   }
 
   async #unpack(blob: AsyncIterable<Uint8Array>): Promise<void> {
     const { diffId } = this.#layer;
-    const maxBytes = this.#options.maxLayerBytes ?? DEFAULT_MAX_LAYER_BYTES;
-    const signal = this.#signal === undefined ? {} : { signal: this.#signal };
-    await this.#context.layers.add(diffId, verified(decompress(blob), diffId, maxBytes), signal);
+    const archive = new Archive(blob, diffId, this.#options.maxLayerBytes ?? DEFAULT_MAX_LAYER_BYTES);
+    try {
+      const signal = this.#signal === undefined ? {} : { signal: this.#signal };
+      await this.#context.layers.add(diffId, archive.chunks(), signal);
+    } catch (error) {
+      // A driver may see no more than that the archive ends too early.
+      throw archive.failure ?? error;
+    }
   }
 }
 

@@ -115,9 +115,11 @@ export class LockGroup implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    const hadLocks = this.#held.size > 0;
     this.#held.clear();
     closeSync(this.fd);
-    this.#onRelease();
+    // Two who only tried must not wake each other for ever.
+    if (hadLocks) this.#onRelease();
   }
 
   #release(place: number): void {
