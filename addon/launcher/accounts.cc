@@ -155,11 +155,12 @@ Status LookUpAccount(const char* user, const char* group, Account& account) {
   }
   Text groups;
   const Status read = ReadWhole("/etc/group", groups);
-  if (!read.ok()) return group[0] == '\0' ? Status() : read;
-  if (group[0] != '\0' && !FindGroup(groups.data, groups.size, group, account.gid)) {
-    return Error("group(5)", ENOENT, group);
+  const bool found = group[0] != '\0' && read.ok() && FindGroup(groups.data, groups.size, group, account.gid);
+  // What is no name may be a number: `name:gid`, OCI image specification, "User".
+  if (group[0] != '\0' && !found && !Field{group, strlen(group)}.Number(account.gid)) {
+    return read.ok() ? Status(Error("group(5)", ENOENT, group)) : read;
   }
-  if (user[0] != '\0') FindMemberships(groups.data, groups.size, user, account);
+  if (user[0] != '\0' && read.ok()) FindMemberships(groups.data, groups.size, user, account);
   return {};
 }
 

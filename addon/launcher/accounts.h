@@ -25,7 +25,7 @@ bool FindUserById(const char* text, size_t size, uint32_t uid, Account& account)
 bool FindGroup(const char* text, size_t size, const char* name, uint32_t& gid);
 void FindMemberships(const char* text, size_t size, const char* user, Account& account);
 
-// Resolves a name with its groups; `group` overrides the primary one when not empty.
+// Resolves a name with its groups; `group`, a name or a number, overrides the primary one when not empty.
 Status LookUpAccount(const char* user, const char* group, Account& account);
 // Fills in `home` alone; an unknown id has the home "/".
 void LookUpHome(uint32_t uid, Account& account);

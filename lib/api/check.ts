@@ -12,7 +12,7 @@ function isPlainObject(value: unknown): value is Fields {
 
 /** An object with no other keys than these; a misspelt limit must not go unnoticed. */
 export function checkObject(option: string, value: unknown, keys: readonly string[]): Fields {
-  if (!isPlainObject(value)) throw invalidOption(option, 'an object', value);
+  if (!isPlainObject(value)) throw invalidOption(option === '' ? 'options' : option, 'an object', value);
   for (const key of Object.keys(value)) {
     if (!keys.includes(key)) {
       throw invalidOption(
@@ -26,11 +26,13 @@ export function checkObject(option: string, value: unknown, keys: readonly strin
   return value;
 }
 
-export function checkSize<T>(option: string, value: unknown, absent: T): number | T {
+/** @param least - the kernel takes a 0 for "no limit" in more than one place. */
+export function checkSize<T>(option: string, value: unknown, absent: T, least = 0): number | T {
   if (value === undefined) return absent;
   const bytes = parseSize(value);
-  if (bytes === undefined) throw invalidOption(option, "bytes or a size such as '256MiB'", value);
-  return bytes;
+  if (bytes !== undefined && bytes >= least) return bytes;
+  const bound = least === 0 ? '' : `, at least ${least}`;
+  throw invalidOption(option, `bytes or a size such as '256MiB'${bound}`, value);
 }
 
 export function checkDuration<T>(option: string, value: unknown, absent: T): number | T {
@@ -38,6 +40,13 @@ export function checkDuration<T>(option: string, value: unknown, absent: T): num
   const ms = parseDuration(value);
   if (ms === undefined) throw invalidOption(option, "milliseconds or a duration such as '5s'", value);
   return ms;
+}
+
+/** A whole number or `Infinity`, for what the kernel counts in 64 bits. */
+export function checkAmount<T>(option: string, value: unknown, absent: T): number | T {
+  if (value === undefined) return absent;
+  if (value === Infinity || (Number.isSafeInteger(value) && Number(value) >= 0)) return Number(value);
+  throw invalidOption(option, 'a whole number of at least 0, or Infinity', value);
 }
 
 export function checkNumber<T>(
@@ -58,7 +67,7 @@ export function checkInteger<T>(
   absent: T,
 ): number | T {
   if (value === undefined) return absent;
-  if (Number.isInteger(value)) return checkNumber(option, value, range, absent);
+  if (Number.isInteger(value) && Number(value) >= range[0] && Number(value) <= range[1]) return Number(value);
   throw invalidOption(option, `a whole number from ${range[0]} to ${range[1]}`, value);
 }
 
@@ -103,14 +112,26 @@ export function checkPath(option: string, value: unknown): string {
   if (path === undefined || !path.startsWith('/') || path.split('/').includes('..')) {
     throw invalidOption(option, "an absolute path without '..'", value);
   }
-  const normal = path.replace(/\/+/g, '/');
-  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+  const names = path.split('/').filter((name) => name !== '' && name !== '.');
+  return `/${names.join('/')}`;
+}
+
+/** Undefined where nothing is. */
+export function lookAt(option: string, path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    if (errno === 'ENOTDIR') return undefined;
+    throw invalidOption(option, 'a path that this application can look at', path, `stat(2) says ${errno}`);
+  }
 }
 
 /** What is at the path, and where that is; somebody may be exchanging it at this moment. */
-function lookUp(path: string): [real: string, about: Stats | undefined] {
+function lookUp(option: string, path: string): [real: string, about: Stats | undefined] {
+  const about = lookAt(option, path);
   try {
-    return [realpathSync.native(path), statSync(path)];
+    return [realpathSync.native(path), about];
   } catch {
     return [path, undefined];
   }
@@ -122,7 +143,7 @@ function lookUp(path: string): [real: string, about: Stats | undefined] {
  */
 export function checkHostPath(option: string, value: unknown, expected: string): { path: string; about: Stats } {
   const path = checkPath(option, value);
-  const [real, about] = lookUp(path);
+  const [real, about] = lookUp(option, path);
   if (about === undefined) throw invalidOption(option, `${expected} that exists`, path);
   if (real !== path) throw invalidOption(option, 'a path without symbolic links', path, `it leads to ${real}`);
   return { path, about };

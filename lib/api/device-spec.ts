@@ -1,11 +1,19 @@
-import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { invalidOption } from '../errors.js';
 import { DEFAULT_DEVICE_RULES } from '../cgroup/device-rules.js';
 import type { DeviceRule } from '../cgroup/limits.js';
 import type { DeviceNode } from '../native/plan.js';
 import { DEVICE_NODES } from '../security/kernel-paths.js';
-import { checkBoolean, checkChoice, checkInteger, checkList, checkObject, checkPath, checkText } from './check.js';
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkList,
+  checkObject,
+  checkPath,
+  checkText,
+  lookAt,
+} from './check.js';
 
 interface Device {
   readonly node: DeviceNode;
@@ -41,7 +49,7 @@ function checkDevice(option: string, value: unknown): Device {
       target,
     );
   }
-  const about = statSync(path, { throwIfNoEntry: false });
+  const about = lookAt(`${option}.path`, path);
   const isBlock = about?.isBlockDevice() === true;
   if (about === undefined || (!isBlock && !about.isCharacterDevice())) {
     throw invalidOption(`${option}.path`, `a device of the host, such as ${basename(path)} is not`, path);
@@ -77,6 +85,11 @@ export function checkDevices(
 ): { nodes: readonly DeviceNode[]; rules: readonly DeviceRule[] | undefined } {
   const own = checkList('devices', devices, checkDevice);
   const extra = checkList('deviceRules', rules, checkRule);
+  const paths = new Set(DEVICE_NODES.map(({ path }) => path));
+  for (const { path } of own.map(({ node }) => node)) {
+    if (paths.has(path)) throw invalidOption('devices', 'one device for each path', `/dev/${path}`);
+    paths.add(path);
+  }
   if (own.length === 0 && extra.length === 0) return { nodes: DEVICE_NODES, rules: undefined };
   return {
     nodes: [...DEVICE_NODES, ...own.map(({ node }) => node)],

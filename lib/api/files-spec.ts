@@ -7,6 +7,8 @@ import { checkBoolean, checkChoice, checkHostPath, checkInteger, checkObject, ch
 /** Options about a sandbox's files: its root, what changes there, and what is mounted on it. */
 
 const MIB = 2 ** 20;
+/** The least that a tmpfs can be limited to: 0 would be no limit, tmpfs(5). */
+export const PAGE_BYTES = 4096;
 const DEFAULT_DISK_BYTES = 256 * MIB;
 
 /** What a sandbox is made of. */
@@ -37,7 +39,7 @@ export function checkMount(option: string, value: unknown): MountSpec {
     );
   }
   if (checkChoice(`${option}.type`, mount['type'], ['bind', 'tmpfs'], 'bind') === 'tmpfs') {
-    const sizeBytes = checkSize(`${option}.size`, mount['size'], 64 * MIB);
+    const sizeBytes = checkSize(`${option}.size`, mount['size'], 64 * MIB, PAGE_BYTES);
     return {
       kind: 'tmpfs',
       target,
@@ -56,5 +58,9 @@ export function checkWritable(value: unknown, disk: unknown): SandboxSpec['writa
   if (medium === 'disk' && disk !== undefined) {
     throw invalidOption('limits.disk', "no size together with writable: 'disk'", disk, "only 'memory' can be limited");
   }
-  return { medium, sizeBytes: checkSize('limits.disk', disk, DEFAULT_DISK_BYTES), isSizeAsked: disk !== undefined };
+  return {
+    medium,
+    sizeBytes: checkSize('limits.disk', disk, DEFAULT_DISK_BYTES, PAGE_BYTES),
+    isSizeAsked: disk !== undefined,
+  };
 }

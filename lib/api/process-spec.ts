@@ -2,7 +2,7 @@ import { invalidOption } from '../errors.js';
 import type { CommandDefaults, UserSpec } from '../runtime/spec.js';
 import { parseUser } from '../runtime/user.js';
 import { RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
-import { checkEnv, checkInteger, checkList, checkNumber, checkObject, checkPath, checkSize } from './check.js';
+import { checkAmount, checkEnv, checkInteger, checkList, checkObject, checkPath, checkSize } from './check.js';
 
 export const PROCESS_KEYS = ['env', 'cwd', 'user', 'umask', 'rlimits', 'maxOutput'] as const;
 
@@ -30,14 +30,13 @@ function checkUser(value: unknown, absent: UserSpec | undefined): UserSpec | und
 
 function checkRlimits(value: unknown): Partial<Record<RlimitName, RlimitValue>> {
   if (value === undefined) return {};
-  const amount: readonly [number, number] = [0, Infinity];
   const limits: Partial<Record<RlimitName, RlimitValue>> = {};
   for (const [key, limit] of Object.entries(checkObject('rlimits', value, Object.keys(RLIMITS)))) {
     const option = `rlimits.${key}`;
     const pair =
       typeof limit === 'object' ? checkObject(option, limit, ['soft', 'hard']) : { soft: limit, hard: limit };
-    const hard = checkNumber(`${option}.hard`, pair['hard'] ?? pair['soft'], amount, Infinity);
-    const soft = checkNumber(`${option}.soft`, pair['soft'] ?? pair['hard'], amount, Infinity);
+    const hard = checkAmount(`${option}.hard`, pair['hard'] ?? pair['soft'], Infinity);
+    const soft = checkAmount(`${option}.soft`, pair['soft'] ?? pair['hard'], Infinity);
     if (soft > hard) throw invalidOption(option, 'a soft limit no higher than the hard one', soft);
     limits[key as RlimitName] = { soft, hard };
   }
@@ -51,15 +50,12 @@ export function checkProcess(
   base?: CommandDefaults,
 ): CommandDefaults {
   const files = limits.files === undefined ? {} : { nofile: { soft: limits.files, hard: limits.files } };
-  const cpuSeconds = Math.ceil(limits.cpuTimeMs / 1000) + 1;
-  // The kernel's own watch over one process, should ours come late.
-  const cpu = limits.cpuTimeMs === Infinity ? {} : { cpu: { soft: cpuSeconds, hard: cpuSeconds + 1 } };
   return {
     env: { ...base?.env, ...checkEnv('env', fields['env']) },
     cwd: fields['cwd'] === undefined ? base?.cwd : checkPath('cwd', fields['cwd']),
     user: checkUser(fields['user'], base?.user),
     umask: checkInteger('umask', fields['umask'], [0, 0o777], base?.umask ?? 0o022),
-    rlimits: { ...base?.rlimits, ...files, ...cpu, ...checkRlimits(fields['rlimits']) },
+    rlimits: { ...base?.rlimits, ...files, ...checkRlimits(fields['rlimits']) },
     cpuTimeMs: limits.cpuTimeMs,
     maxOutputBytes: checkSize('maxOutput', fields['maxOutput'], base?.maxOutputBytes ?? DEFAULT_MAX_OUTPUT),
   };

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { invalidOption } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { IdMapEntry } from '../native/plan.js';
-import type { ClockOffsets, SandboxIds, SandboxSpec } from '../runtime/spec.js';
+import type { SandboxIds, SandboxSpec } from '../runtime/spec.js';
 import { capabilityName, grantedCapabilities, type Capability } from '../security/capabilities.js';
 import { sysctlNamespace } from '../security/kernel-paths.js';
 import { parseSeccompProfile } from '../security/seccomp/profile.js';
@@ -18,8 +18,9 @@ import {
   checkText,
   checkTexts,
 } from './check.js';
+import { checkClocks } from './clock-spec.js';
 import { checkDevices } from './device-spec.js';
-import { checkImage, checkMount, checkWritable } from './files-spec.js';
+import { checkImage, checkMount, checkWritable, PAGE_BYTES } from './files-spec.js';
 import { checkHealth } from './health-spec.js';
 import { checkProcess, PROCESS_KEYS } from './process-spec.js';
 
@@ -64,8 +65,8 @@ function checkIo(value: unknown): CgroupLimits['io'] {
   if (device !== undefined && !/^\d+:\d+$/.test(device))
     throw invalidOption('limits.io.device', "'MAJOR:MINOR'", device);
   return withoutAbsent({
-    readBps: checkSize('limits.io.readBps', io['readBps'], undefined),
-    writeBps: checkSize('limits.io.writeBps', io['writeBps'], undefined),
+    readBps: checkSize('limits.io.readBps', io['readBps'], undefined, 1),
+    writeBps: checkSize('limits.io.writeBps', io['writeBps'], undefined, 1),
     readIops: checkInteger('limits.io.readIops', io['readIops'], COUNT, undefined),
     writeIops: checkInteger('limits.io.writeIops', io['writeIops'], COUNT, undefined),
     weight: checkInteger('limits.io.weight', io['weight'], [1, 10_000], undefined),
@@ -148,15 +149,6 @@ function checkIds(value: unknown): SandboxIds {
   return ids;
 }
 
-function checkClocks(value: unknown): ClockOffsets | undefined {
-  if (value === undefined) return undefined;
-  const clocks = checkObject('clocks', value, ['monotonic', 'boottime']);
-  return {
-    monotonicMs: checkDuration('clocks.monotonic', clocks['monotonic'], 0),
-    boottimeMs: checkDuration('clocks.boottime', clocks['boottime'], 0),
-  };
-}
-
 function checkCapability(option: string, value: unknown): Capability | 'ALL' {
   const name = checkText(option, value, '');
   const found = name === 'ALL' ? name : capabilityName(name);
@@ -212,7 +204,7 @@ export function checkSandbox(options: unknown): SandboxSpec {
     cgroup: { ...checkCgroupLimits(limits), ...(rules === undefined ? {} : { devices: rules }) },
     defaultLimits: DEFAULT_LIMITS,
     writable: checkWritable(fields['writable'], limits['disk']),
-    shmBytes: checkSize('shm', fields['shm'], DEFAULT_SHM_BYTES),
+    shmBytes: checkSize('shm', fields['shm'], DEFAULT_SHM_BYTES, PAGE_BYTES),
     network,
     mounts: checkList('mounts', fields['mounts'], checkMount),
     devices: nodes,

@@ -15,7 +15,7 @@ import { LimitWatcher } from './limit-watcher.js';
 import type { ExecOptions, LimitOptions, RunOptions, SandboxOptions } from './options.js';
 import { SandboxProcess } from './process.js';
 import { listProcesses, type ProcessInfo } from './processes.js';
-import { checkCgroupLimits, checkSandbox, checkUpdateKeys } from './sandbox-spec.js';
+import { checkCgroupLimits, checkSandbox, checkUpdateKeys, SANDBOX_KEYS } from './sandbox-spec.js';
 import { sampleStats } from './stats.js';
 
 /** `created` until it is set up; `stopped` when nothing runs any more; `removed` when its name is free again. */
@@ -111,9 +111,9 @@ export class Sandbox
    * ```
    */
   static async create(options: SandboxOptions = {}): Promise<Sandbox> {
-    const { host: given, ...fields } = options;
+    const { host: given, ...fields } = checkObject('', options, ['host', ...SANDBOX_KEYS]);
     const host = checkHost(given);
-    const signal = checkSignal('signal', fields.signal);
+    const signal = checkSignal('signal', fields['signal']);
     const spec = checkSandbox(fields);
     throwIfAborted(signal);
     const id = randomBytes(6).toString('hex');
@@ -136,8 +136,9 @@ export class Sandbox
 
   /** The sandbox of that name, made now if there is none; the other options count only then. Concurrent calls get the same one. */
   static async getOrCreate(options: SandboxOptions & { name: string }): Promise<Sandbox> {
-    const host = checkHost(options.host);
-    return host.sandboxes.pending(options.name) ?? Sandbox.create(options);
+    const { host, name } = checkObject('', options, ['host', ...SANDBOX_KEYS]);
+    const pending = typeof name === 'string' ? checkHost(host).sandboxes.pending(name) : undefined;
+    return pending ?? Sandbox.create(options);
   }
 
   /** As of now; `stopped`, too, when its end came from elsewhere. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { CgroupReport } from '../cgroup/manager.js';
 import type { CgroupSample } from '../cgroup/usage.js';
+import { timerMs } from '../shared/within.js';
 import type { SandboxStats } from './events.js';
 
 export interface SampleOptions {
@@ -52,7 +53,7 @@ export async function* sampleStats(options: SampleOptions): AsyncGenerator<Sandb
       const now: Sample = { ...options.cgroup.sample(before), atMs: performance.now() };
       yield toStats(now, before, options.limits());
       before = now;
-      await sleep(options.intervalMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
+      await sleep(timerMs(options.intervalMs), undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
     }
   } finally {
     options.signal?.removeEventListener('abort', onAbort);

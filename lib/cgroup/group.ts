@@ -17,6 +17,12 @@ import type { CgroupSample, CgroupUsage } from './usage.js';
 /** A sandbox that runs commands keeps a group ahead for the next one, a few when they come in bursts. */
 const SPARES = { min: 1, max: 8 };
 
+/** JSON has no `Infinity`. */
+const keyOf = (limits: CgroupLimits): string =>
+  JSON.stringify(limits, (_, value: unknown) => (value === Infinity ? 'max' : value));
+const limitsOf = (key: string): CgroupLimits =>
+  JSON.parse(key, (_, value: unknown) => (value === 'max' ? Infinity : value)) as CgroupLimits;
+
 function entryOf(state: GroupState): CgroupEntry {
   const directories = [...state.directories.values()];
   const unified = directories.find(({ tree }) => tree.version === 2);
@@ -57,7 +63,7 @@ export class KernelCgroup implements Cgroup {
     this.#state = state;
     this.#spares = new Stock({
       ...SPARES,
-      make: (key) => this.#makeChild(JSON.parse(key) as CgroupLimits),
+      make: (key) => this.#makeChild(limitsOf(key)),
       discard: discardGroup,
     });
   }
@@ -76,7 +82,7 @@ export class KernelCgroup implements Cgroup {
     const requested = resolveIoDevice(context, limits);
     const unmet = checkLimits(context, requested);
     if (unmet.length > 0) throw unmetLimitsError(unmet);
-    const child = this.#spares.take(JSON.stringify(requested)) ?? this.#makeChild(requested);
+    const child = this.#spares.take(keyOf(requested)) ?? this.#makeChild(requested);
     children.add(child);
     return new KernelCgroup(child, this.#delegateUid);
   }

@@ -67,7 +67,7 @@ function ownPathIn(mount: CgroupMount, selfCgroup: string): string | undefined {
         : controllers.some((name) => name !== undefined && mount.controllers.includes(name));
     if (!isSame) continue;
     const below = posix.relative(mount.root, path);
-    return below.startsWith('..') ? undefined : `/${below}`;
+    return below === '..' || below.startsWith('../') ? undefined : `/${below}`;
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
-import { constants } from 'node:os';
 import { CloisterError } from '../errors.js';
 import type { LockKind } from '../shared/lock-file.js';
 import type { Addon } from './addon.js';
+import { errnoName } from './errno.js';
 import type { CommandFds, CommandPlan, LaunchPlan } from './plan.js';
 import type { StatusRecord } from './status.js';
 
@@ -49,20 +49,6 @@ export interface Kernel {
   release(): void;
   /** Ends the launcher, and with it every sandbox that is left. Resolves when it is gone; the next launch starts another. */
   close(): Promise<void>;
-}
-
-const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
-// Node's table stops at what libuv knows.
-ERRNO_NAMES.set(15, 'ENOTBLK')
-  .set(117, 'EUCLEAN')
-  .set(126, 'ENOKEY')
-  .set(109, 'ETOOMANYREFS')
-  .set(131, 'ENOTRECOVERABLE')
-  .set(11, 'EAGAIN');
-
-/** `EPERM` for 1; a number that has no name stays one. */
-export function errnoName(errno: number): string {
-  return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
 }
 
 /** A failed kernel call as an error for people: `open_tree(2) /var/lib/x: EACCES`. */

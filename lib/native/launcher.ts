@@ -52,7 +52,11 @@ export class LauncherProcess {
     this.#status = new Socket({ fd: statusFd, readable: true, writable: false });
     const parser = new StatusParser();
     this.#status.on('data', (chunk: Buffer) => {
-      for (const record of parser.push(chunk)) this.#listeners.get(record.sandbox)?.(record);
+      try {
+        for (const record of parser.push(chunk)) this.#listeners.get(record.sandbox)?.(record);
+      } catch (error) {
+        this.#status.destroy(error as Error);
+      }
     });
     this.#status.on('close', () => this.#end());
     this.#status.on('error', () => this.#end());

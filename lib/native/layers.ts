@@ -5,7 +5,8 @@ import { pipeline } from 'node:stream/promises';
 import { CloisterError } from '../errors.js';
 import { throwIfAborted } from '../shared/abort.js';
 import { nativeParts } from './addon.js';
-import { callAddon, errnoName, isAddonError, kernelError } from './kernel.js';
+import { errnoName } from './errno.js';
+import { callAddon, isAddonError, kernelError } from './kernel.js';
 
 export interface UnpackOptions {
   /**

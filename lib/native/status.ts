@@ -1,3 +1,5 @@
+import { CloisterError } from '../errors.js';
+
 /** Records from the launcher and the inits. Mirror of `addon/kernel/status.h`. */
 
 export const STAGES = [
@@ -46,7 +48,11 @@ function parseRefusal(buffer: Buffer, at: number, textBytes: number): Refusal {
   };
 }
 
-/** Splits a stream of bytes into records; a record may arrive in pieces. */
+function brokenStream(size: number): CloisterError {
+  return new CloisterError('ERR_LAUNCHER', `the launcher's status stream is broken: a record of ${size} bytes`);
+}
+
+/** Splits a stream of bytes into records; a record may arrive in pieces. @throws CloisterError `ERR_LAUNCHER` */
 export class StatusParser {
   #rest: Buffer = Buffer.alloc(0);
 
@@ -55,6 +61,8 @@ export class StatusParser {
     let at = 0;
     while (buffer.length - at >= HEADER_BYTES) {
       const size = buffer.readUInt16LE(at);
+      // Whoever writes such a thing is none of ours; to read on from a wrong place would be to believe anything.
+      if (size < HEADER_BYTES || buffer.readUInt16LE(at + 6) > size - HEADER_BYTES) throw brokenStream(size);
       if (buffer.length - at < size) break;
       yield this.#parse(buffer, at);
       at += size;

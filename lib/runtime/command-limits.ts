@@ -1,9 +1,7 @@
 import type { CgroupUsage } from '../cgroup/usage.js';
+import { timerMs } from '../shared/within.js';
 import type { EndReason } from './result.js';
 import type { CommandSpec } from './spec.js';
-
-/** setTimeout(3) of Node takes 31 bits of milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Processor time is looked at no more often than this. */
 const MIN_CPU_POLL_MS = 5;
@@ -30,7 +28,7 @@ export class CommandLimits {
   start(): void {
     const { timeoutMs, cpuTimeMs } = this.#spec;
     if (timeoutMs !== Infinity) {
-      this.#timeout = setTimeout(() => this.#end('timeout'), Math.min(timeoutMs, LONGEST_TIMER_MS));
+      this.#timeout = setTimeout(() => this.#end('timeout'), timerMs(timeoutMs));
     }
     if (cpuTimeMs !== Infinity) this.#watchCpu(cpuTimeMs);
   }

@@ -1,3 +1,4 @@
+import { timerMs } from '../shared/within.js';
 import type { Command } from './command.js';
 import type { CommandResult } from './result.js';
 
@@ -75,7 +76,10 @@ export class HealthMonitor {
   #schedule(): void {
     if (this.#isStopped) return;
     const { intervalMs, startIntervalMs } = this.#options.check;
-    this.#timer = setTimeout(() => void this.#check(), this.#isStarting ? startIntervalMs : intervalMs).unref();
+    this.#timer = setTimeout(
+      () => void this.#check(),
+      timerMs(this.#isStarting ? startIntervalMs : intervalMs),
+    ).unref();
   }
 
   async #check(): Promise<void> {

@@ -48,6 +48,12 @@ function userOf(command: CommandSpec, image?: ImageDefaults): UserSpec {
   });
 }
 
+/** The kernel's own watch over one process, should ours come late. */
+function cpuRlimit(cpuTimeMs: number): Readonly<Partial<Record<RlimitName, RlimitValue>>> {
+  const seconds = Math.ceil(cpuTimeMs / 1000) + 1;
+  return Number.isSafeInteger(seconds) ? { cpu: { soft: seconds, hard: seconds + 1 } } : {};
+}
+
 /** Pure: what init is told about one command. */
 export function planCommand(
   sandbox: SandboxSpec,
@@ -55,7 +61,7 @@ export function planCommand(
   defaultRlimits: Readonly<Partial<Record<RlimitName, RlimitValue>>>,
   image?: ImageDefaults,
 ): CommandPlan {
-  const limits = { ...defaultRlimits, ...command.rlimits };
+  const limits = { ...defaultRlimits, ...cpuRlimit(command.cpuTimeMs), ...command.rlimits };
   const user = userOf(command, image);
   const isRoot = user.kind === 'ids' && user.uid === 0;
   return {

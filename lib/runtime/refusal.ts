@@ -1,5 +1,6 @@
 import { CloisterError } from '../errors.js';
-import { errnoName, kernelError } from '../native/kernel.js';
+import { errnoName } from '../native/errno.js';
+import { kernelError } from '../native/kernel.js';
 import type { Refusal, Stage } from '../native/status.js';
 
 /** execve(2): the file is there, and the kernel will not run it. EPERM: it has file capabilities that the sandbox does not. */

@@ -158,10 +158,16 @@ TEST_CASE("the files of a sandbox may be anything") {
           DEMAND(account.uid == 7 && account.gid == 8 && strcmp(account.home, "/home/bob") == 0);
           DEMAND(code("late", "") == ENOENT);  // beyond what is read of a huge one
           DEMAND(code("bob", "staff") == ENOENT);
+          DEMAND(code("bob", "77") == 0 && account.gid == 77);
           WriteFile("/etc/group", "staff:x:50:bob\nadm:x:4:bob\n");
           DEMAND(code("bob", "staff") == 0);
           DEMAND(account.gid == 50 && account.group_count == 2 && account.groups[1] == 4);
           DEMAND(code("bob", "nosuch") == ENOENT);
+          DEMAND(code("bob", "4294967295") == ENOENT);
+          DEMAND(code("bob", "1234") == 0 && account.gid == 1234);
+          DEMAND(code("", "1234") == 0 && account.gid == 1234);
+          WriteFile("/etc/group", "1234:x:60:\n");
+          DEMAND(code("bob", "1234") == 0 && account.gid == 60);  // a name comes first
           cloister::LookUpHome(7, account);
           DEMAND(strcmp(account.home, "/home/bob") == 0);
           return {};

@@ -112,6 +112,7 @@ describe('what a command runs with', () => {
     [1000, '1000 1000 1000'],
     ['1000:50', '1000 50 50'],
     ['nobody', '65534 65534 65534'],
+    ['nobody:50', '65534 50 50'],
     ['root', '0 0 0'],
     [{ uid: 5, gid: 6, groups: [7, 8] }, '5 6 6 7 8'],
   ])('user %j', async (user, expected) => {
