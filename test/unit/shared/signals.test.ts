@@ -1,0 +1,45 @@
+import { constants } from 'node:os';
+import { expect, test } from 'vitest';
+import { signalName, signalNumber } from '../../../lib/shared/signals.js';
+
+test.each<[string | number, number | undefined]>([
+  ['SIGTERM', 15],
+  ['TERM', 15],
+  ['sigterm', 15],
+  ['kill', 9],
+  [9, 9],
+  [64, 64],
+  [0, undefined],
+  [-9, undefined],
+  [65, undefined],
+  [1.5, undefined],
+  [NaN, undefined],
+  ['', undefined],
+  ['SIG', undefined],
+  ['15', undefined],
+  ['SIGSIGTERM', undefined],
+  ['constructor', undefined],
+])('%s is %s', (signal, number) => {
+  expect(signalNumber(signal)).toBe(number);
+});
+
+test.each([
+  [1, 'SIGHUP'],
+  [6, 'SIGABRT'],
+  [9, 'SIGKILL'],
+  [29, 'SIGIO'],
+  [34, 'SIGRTMIN+0'],
+  [64, 'SIGRTMIN+30'],
+  [32, 'signal 32'],
+  [0, 'signal 0'],
+  [100, 'signal 100'],
+])('%i is %s', (number, name) => {
+  expect(signalName(number)).toBe(name);
+});
+
+test('every name that Node knows leads to a name for the same number', () => {
+  for (const [name, number] of Object.entries(constants.signals)) {
+    expect(signalNumber(name)).toBe(number);
+    expect(signalNumber(signalName(number))).toBe(number);
+  }
+});
