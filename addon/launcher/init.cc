@@ -20,6 +20,7 @@
 #include "../kernel/syscalls.h"
 #include "commands.h"
 #include "filesystem.h"
+#include "netlink_limit.h"
 #include "program.h"
 
 namespace cloister {
@@ -189,6 +190,11 @@ void RunInit(const InitContext& context) {
   const int devpts = SetUp(context);
   const int control = context.message.fd(context.plan.control);
   if (control < 0) Die(context, Stage::kProtocol, Error("launch plan", EBADF, "control socket"));
+  NetlinkLimit netlink;
+  if (context.plan.seccomp.size != 0) {
+    const Status limited = netlink.Install((context.plan.namespaces & CLONE_NEWNET) == 0);
+    if (!limited.ok()) Die(context, Stage::kSeccomp, limited.error());
+  }
   Commands commands(context.plan, {context.status_fd, control, devpts});
   if (!context.plan.has_command) {
     Record ready;
@@ -203,8 +209,8 @@ void RunInit(const InitContext& context) {
     if (i != context.plan.control) const_cast<Message&>(context.message).fds[i].reset();
   }
   for (;;) {
-    pollfd events[2] = {{control, POLLIN, 0}, {children, POLLIN, 0}};
-    if (poll(events, 2, -1) < 0 && errno != EINTR) break;
+    pollfd events[3] = {{control, POLLIN, 0}, {children, POLLIN, 0}, {netlink.fd(), POLLIN, 0}};
+    if (poll(events, 3, -1) < 0 && errno != EINTR) break;
     if (events[1].revents != 0) {
       signalfd_siginfo ignored;
       while (read(children, &ignored, sizeof ignored) > 0) {
@@ -212,6 +218,7 @@ void RunInit(const InitContext& context) {
       if (!commands.Reap()) break;
     }
     if (events[0].revents != 0 && !Serve(control, commands)) break;
+    if (events[2].revents != 0) netlink.Answer();
   }
   // The end of PID 1 is the end of everything in its namespace, pid_namespaces(7).
   _exit(0);

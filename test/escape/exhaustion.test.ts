@@ -14,7 +14,7 @@ const program = compile(lab, 'exhaust');
 const MIB = 2 ** 20;
 const PAGE = 4096;
 
-const { EMFILE, EAGAIN, ENOSPC, EDQUOT, EPERM } = constants.errno;
+const { EMFILE, EAGAIN, ENOBUFS, ENOSPC, EDQUOT, EPERM } = constants.errno;
 
 function box(options: SandboxOptions = {}): Promise<Sandbox> {
   return Sandbox.create({ mounts: [Volume.bind(dirname(program), '/attack', { readonly: true })], ...options });
@@ -111,6 +111,42 @@ test.each(['tcp', 'udp'])('%s buffers', async (kind) => {
   // The kernel lets every socket have a first segment each way, whatever the limit.
   expect(tcpBytesOfHost() - before).toBeLessThan(64 * MIB + 500 * 128 * 1024);
   expect((await greedy.exec(['true'])).exitCode).toBe(0);
+});
+
+/** No control group is charged for it: 8,000 sockets of a sandbox with 64 MiB held 2.4 GiB of the host's memory. */
+describe('netlink sockets', () => {
+  test.each(['netlink', 'route'])('are few at a time: %s', async (kind) => {
+    await using greedy = await box({ limits: { memory: '64MiB' } });
+    await using other = await box();
+    const holder = greedy.exec(exhaust(kind, 100_000, 1));
+    const [got, errno] = (await saw(holder, '\n')).trim().split(' ').map(Number);
+    expect(errno).toBe(ENOBUFS);
+    expect(got).toBeLessThanOrEqual(128);
+    expect((await other.exec(exhaust(kind, 64))).stdout).toBe('64 0\n');
+    holder.kill('SIGKILL');
+    await holder;
+    // They are given back.
+    expect((await greedy.exec(exhaust(kind, 64))).stdout).toBe('64 0\n');
+  });
+
+  test('also by several processes at once, and in the only command', async () => {
+    const line =
+      'for i in 1 2 3 4 5 6 7 8; do /attack/exhaust netlink 1000 1 & done; sleep 2; wc -l < /proc/net/netlink';
+    const mounts = [Volume.bind(dirname(program), '/attack', { readonly: true })];
+    const { stdout } = await Sandbox.run(['sh', '-c', line], { mounts });
+    // Those who were just let through are not open yet when they are counted.
+    expect(Number(stdout.trim().split('\n').at(-1))).toBeLessThan(160);
+  });
+
+  test.each<[string, SandboxOptions]>([
+    ['any number, one after the other', {}],
+    ["on the host's network", { network: 'host' }],
+  ])('%s', async (_, options) => {
+    await using modest = await box(options);
+    expect((await modest.exec(exhaust('reused', 2000))).stdout).toBe('2000 0\n');
+    const { stdout } = await modest.exec(['python3', '-c', 'import socket; print(socket.if_nameindex()[0][1])']);
+    expect(stdout).toBe('lo\n');
+  });
 });
 
 test('keys: none by default; without the filter those of its own user', async () => {

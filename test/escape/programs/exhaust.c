@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +120,45 @@ static int take_tcp(long n) {
   return 0;
 }
 
+static int netlink_socket(int protocol, struct sockaddr_nl* at) {
+  socklen_t size = sizeof *at;
+  *at = (struct sockaddr_nl){.nl_family = AF_NETLINK};
+  int fd = socket(AF_NETLINK, SOCK_RAW, protocol);
+  if (fd < 0 || bind(fd, (void*)at, size) != 0 || getsockname(fd, (void*)at, &size) != 0) return -1;
+  return fd;
+}
+
+/* To itself: any user may, with this protocol. */
+static int take_netlink(long n) {
+  (void)n;
+  struct sockaddr_nl at;
+  int fd = netlink_socket(NETLINK_USERSOCK, &at);
+  if (fd < 0) return -1;
+  *(struct nlmsghdr*)chunk = (struct nlmsghdr){.nlmsg_len = sizeof chunk, .nlmsg_type = 0x100};
+  while (sendto(fd, chunk, sizeof chunk, MSG_DONTWAIT, (void*)&at, sizeof at) > 0) {
+  }
+  return fd;
+}
+
+/* Answers of the kernel that nobody reads. */
+static int take_route(long n) {
+  (void)n;
+  struct sockaddr_nl at;
+  int fd = netlink_socket(NETLINK_ROUTE, &at);
+  struct {
+    struct nlmsghdr head;
+    struct ifinfomsg link;
+  } ask = {{sizeof ask, RTM_GETLINK, NLM_F_REQUEST, 1, 0}, {.ifi_index = 1}};
+  for (int i = 0; fd >= 0 && i < 400 && send(fd, &ask, sizeof ask, MSG_DONTWAIT) > 0; i++) {
+  }
+  return fd;
+}
+
+static int take_reused(long n) {
+  struct sockaddr_nl at;
+  return close(netlink_socket(n % 2 == 0 ? NETLINK_ROUTE : NETLINK_USERSOCK, &at));
+}
+
 static int write_file(const char* directory, long n) {
   char path[64];
   snprintf(path, sizeof path, "%s/file%ld", directory, n);
@@ -175,6 +216,7 @@ static const struct {
     {"pipe", take_pipe},   {"unix", take_unix},       {"udp", take_udp},       {"tcp", take_tcp},
     {"disk", take_disk},   {"shm", take_shm},         {"inode", take_inode},   {"dentry", take_dentry},
     {"sysv", take_sysv},   {"memfd", take_memfd},
+    {"netlink", take_netlink}, {"route", take_route}, {"reused", take_reused},
 };
 
 int main(int argc, char** argv) {
