@@ -1,7 +1,9 @@
 // The complete list of what the addon exports. lib/native/addon.ts mirrors it; test/integration/root/addon.test.ts compares.
 #include <linux/mount.h>
 #include <napi.h>
+#include <unistd.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,7 +24,28 @@ namespace {
 int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Int32Value(); }
 uint32_t Uint(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Uint32Value(); }
 
-Napi::Value SocketPair(const Napi::CallbackInfo& info) { return ConvertPair(info.Env(), cloister::SocketPair()); }
+// Of one thread of the application. Node closes what `node:fs` and its streams have opened when the thread ends, and nothing else:
+// the sockets that keep a launcher and its sandboxes alive are closed here, terminated or not.
+struct Thread {
+  std::set<int> sockets;
+
+  ~Thread() {
+    for (const int fd : sockets) close(fd);
+  }
+};
+
+Napi::Value SocketPair(const Napi::CallbackInfo& info) {
+  Result<FdPair> pair = cloister::SocketPair();
+  if (pair.ok()) info.Env().GetInstanceData<Thread>()->sockets.insert(pair.value().first.get());
+  return ConvertPair(info.Env(), static_cast<Result<FdPair>&&>(pair));
+}
+
+Napi::Value Close(const Napi::CallbackInfo& info) {
+  const int fd = Int(info, 0);
+  info.Env().GetInstanceData<Thread>()->sockets.erase(fd);
+  if (close(fd) != 0) return Throw(info.Env(), LastError("close(2)", "descriptor"));
+  return info.Env().Undefined();
+}
 
 // pipe(ours, capacityBytes): 'read' or 'write', and 0 for the usual capacity.
 Napi::Value Pipe(const Napi::CallbackInfo& info) {
@@ -107,7 +130,9 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };
+  env.SetInstanceData(new Thread);
   add("socketPair", SocketPair);
+  add("close", Close);
   add("pipe", Pipe);
   add("cloneMount", CloneMount);
   add("cloneMountOf", CloneMountOf);

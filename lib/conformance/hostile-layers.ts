@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../shared/digest.js';
 import { makeArchive, type Entry } from './archive.js';
 import { pieces, rejection, type Bench, type BenchCase } from './bench.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 const UP = '../'.repeat(24);
 
@@ -67,7 +67,7 @@ async function tryEscape({ driver, scratch }: Bench, entries: (out: string) => r
 
 async function makeRoot(driver: Bench['driver'], layer: Digest): Promise<void> {
   const snapshot = await driver.prepare([layer], 'escape');
-  for (const fd of snapshot.kind === 'tree' ? [snapshot.tree] : snapshot.trees) closeSync(fd);
+  for (const fd of snapshot.kind === 'tree' ? [snapshot.tree] : snapshot.trees) closeDescriptor(fd);
   await snapshot.remove?.();
 }
 

@@ -9,7 +9,9 @@ import type { Packed, PackOptions } from './pack.js';
 
 /** Everything the addon exports; `addon/binding/module.cc` is the other end of this list. */
 export interface Addon {
+  /** Our end first: closed with the thread that asked, should that end without closing it. */
   socketPair(): [number, number];
+  close(fd: number): void;
   pipe(ours: 'read' | 'write', capacityBytes: number): [number, number];
   cloneMount(path: string, recursive: boolean): number;
   cloneMountOf(mount: number): number;
@@ -32,6 +34,7 @@ export interface Addon {
 
 export const ADDON_EXPORTS = [
   'socketPair',
+  'close',
   'pipe',
   'cloneMount',
   'cloneMountOf',

@@ -1,9 +1,9 @@
-import { closeSync } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import type { Digest } from '../shared/digest.js';
 import { nativeParts } from './addon.js';
+import { closeDescriptor } from './descriptor.js';
 import { callAddon } from './kernel.js';
 import { layerError } from './layers.js';
 
@@ -98,7 +98,7 @@ export async function probeErofs(directory: string): Promise<{ reason: string; r
     await using archive = await open(join(scratch, 'archive'), 'r');
     await using index = await open(join(scratch, 'index'), 'wx+');
     await indexTar(archive.fd, index.fd, { layer });
-    closeSync(await mountErofs(index.fd, archive.fd, layer));
+    closeDescriptor(await mountErofs(index.fd, archive.fd, layer));
     return undefined;
   } catch (error) {
     if (!CloisterError.is(error) || error.code !== 'ERR_KERNEL') throw error;

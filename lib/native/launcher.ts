@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CloisterError } from '../errors.js';
@@ -7,6 +6,7 @@ import { deferred } from '../shared/deferred.js';
 import { nativeParts, type Addon } from './addon.js';
 import { callAddon } from './kernel.js';
 import { StatusParser, type StatusRecord } from './status.js';
+import { closeDescriptor } from './descriptor.js';
 
 /** Mirror of `MessageType` in `addon/kernel/message.h`. */
 export const MESSAGE = { launch: 1, kill: 2, exec: 3, signal: 4, adopt: 5 } as const;
@@ -79,7 +79,7 @@ export class LauncherProcess {
       child.on('error', () => undefined);
       child.unref();
     } finally {
-      for (const fd of [program, theirs, statusWrite]) closeSync(fd);
+      for (const fd of [program, theirs, statusWrite]) closeDescriptor(fd);
     }
     return new LauncherProcess(addon, ours, statusRead, onEnd);
   }
@@ -118,7 +118,7 @@ export class LauncherProcess {
   #closeControl(): void {
     if (!this.#isControlOpen) return;
     this.#isControlOpen = false;
-    closeSync(this.#control);
+    closeDescriptor(this.#control);
   }
 
   #end(): void {

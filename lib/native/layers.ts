@@ -1,10 +1,10 @@
-import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { CloisterError } from '../errors.js';
 import { throwIfAborted } from '../shared/abort.js';
 import { nativeParts } from './addon.js';
+import { closeDescriptor } from './descriptor.js';
 import { errnoName } from './errno.js';
 import { callAddon, isAddonError, kernelError } from './kernel.js';
 
@@ -117,7 +117,7 @@ export async function unpackArchive(
   throwIfAborted(signal, 'unpacking a layer');
   const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
   const unpacking = unpackTar(output, directory, options);
-  closeSync(output);
+  closeDescriptor(output);
   const failed = new AbortController();
   unpacking.catch((error: unknown) => failed.abort(error));
 

@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { LockKind } from '../shared/lock-file.js';
 import { nativeParts, type Addon } from './addon.js';
+import { closeDescriptor } from './descriptor.js';
 import { callAddon, type FirstCommand, type Kernel, type KernelSandbox } from './kernel.js';
 import { cloneMount } from './mounts.js';
 import { LauncherProcess, MESSAGE, sendMessage } from './launcher.js';
@@ -66,7 +67,7 @@ class LinuxSandbox implements KernelSandbox {
 
   close(): void {
     if (this.#control < 0) return;
-    closeSync(this.#control);
+    closeDescriptor(this.#control);
     this.#control = -1;
   }
 }
@@ -103,7 +104,7 @@ export class LinuxKernel implements Kernel {
       launcher.forget(id);
       throw error;
     } finally {
-      closeSync(theirs);
+      closeDescriptor(theirs);
     }
     return sandbox;
   }

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { indexTar, mountErofs, probeErofs } from '../native/erofs.js';
@@ -8,6 +7,7 @@ import type { Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/sna
 import { writeArchive } from './archive-file.js';
 import { LayerStore } from './layer-store.js';
 import { probeOverlay } from './probe.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 const ARCHIVE = 'layer.tar';
 const INDEX = 'index.erofs';
@@ -58,7 +58,7 @@ export class ErofsSnapshotter implements Snapshotter {
       for (const mount of mounts.reverse()) trees.push(cloneMountOf(mount));
       return { kind: 'layers', trees };
     } catch (error) {
-      for (const fd of trees) closeSync(fd);
+      for (const fd of trees) closeDescriptor(fd);
       throw error;
     }
   }
@@ -70,7 +70,7 @@ export class ErofsSnapshotter implements Snapshotter {
   async remove(layer: Digest): Promise<void> {
     const mount = this.#mounts.get(layer);
     this.#mounts.delete(layer);
-    await mount?.then(closeSync, () => undefined);
+    await mount?.then(closeDescriptor, () => undefined);
     await this.#store.remove(layer);
   }
 

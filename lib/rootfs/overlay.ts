@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cloneMount } from '../native/mounts.js';
@@ -7,6 +6,7 @@ import { unpackInto } from './archive-file.js';
 import { LayerStore } from './layer-store.js';
 import { probeOverlay } from './probe.js';
 import type { Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 const TREE = 'tree';
 
@@ -50,7 +50,7 @@ export class OverlaySnapshotter implements Snapshotter {
       for (const path of paths.reverse()) trees.push(cloneMount(path, false));
       return { kind: 'layers', trees };
     } catch (error) {
-      for (const fd of trees) closeSync(fd);
+      for (const fd of trees) closeDescriptor(fd);
       throw error;
     }
   }

@@ -1,9 +1,9 @@
-import { closeSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { newFilesystem } from '../native/mounts.js';
 import type { Unusable } from '../shared/snapshotter.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 /** Whether directories there can be the lower layers of an overlay; `directory` is empty and gets some. */
 export async function probeOverlay(directory: string): Promise<Unusable | undefined> {
@@ -11,7 +11,7 @@ export async function probeOverlay(directory: string): Promise<Unusable | undefi
   for (const name of ['lower', 'upper', 'work']) await mkdir(path(name), { recursive: true });
   const options = { lowerdir: path('lower'), upperdir: path('upper'), workdir: path('work') };
   return attempt(
-    () => closeSync(newFilesystem('overlay', options)),
+    () => closeDescriptor(newFilesystem('overlay', options)),
     `put the directory on a file system that overlayfs accepts, such as ext4 or xfs, and load the overlay module`,
   );
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { mkdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CloisterError, invalidOption } from '../errors.js';
 import { MOUNT_ATTR, type Source, type Step } from '../native/plan.js';
@@ -6,6 +6,7 @@ import type { Digest } from '../shared/digest.js';
 import { prepareHostRoot, type HostRoot } from './host-root.js';
 import { OwnedDirectory } from './owned-directory.js';
 import type { Snapshot, Snapshotter } from '../shared/snapshotter.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 /** Where a sandbox's files come from. */
 export type RootImage =
@@ -193,7 +194,7 @@ function ownTree(fd: number, fds: number[], layer: WritableLayer, remove: (() =>
 }
 
 function closeAll(fds: number[]): void {
-  for (const fd of fds.splice(0)) closeSync(fd);
+  for (const fd of fds.splice(0)) closeDescriptor(fd);
 }
 
 /** Why what a sandbox changed cannot be told. */

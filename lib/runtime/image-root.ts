@@ -1,8 +1,8 @@
-import { closeSync } from 'node:fs';
 import type { KernelSandbox } from '../native/kernel.js';
 import type { IdMapEntry } from '../native/plan.js';
 import { noChanges } from '../rootfs/rootfs.js';
 import type { OpenImage } from './image.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 /** Where the files that a sandbox added, changed or removed are found, as overlayfs keeps them. */
 export interface SandboxChanges {
@@ -31,7 +31,7 @@ export class ImageRoot {
   }
 
   close(): void {
-    if (this.#writableFd >= 0) closeSync(this.#writableFd);
+    if (this.#writableFd >= 0) closeDescriptor(this.#writableFd);
     this.#writableFd = -1;
   }
 }

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import type { FirstCommand, KernelSandbox } from '../native/kernel.js';
 import type { StatusRecord } from '../native/status.js';
 import type { RootImage } from '../rootfs/rootfs.js';
@@ -7,6 +6,7 @@ import { planLaunch } from './plan-launch.js';
 import type { SandboxResources } from './resources.js';
 import type { Services } from './services.js';
 import type { SandboxSpec } from './spec.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 const BYTES_PER_INODE = 4096;
 const MIN_INODES = 1024;
@@ -57,6 +57,6 @@ export async function launchSandbox(services: Services, request: LaunchRequest):
     const init = await services.kernel.launch(plan, first, request.onRecord);
     return { init, changes: wantsChanges ? rootfs.changes?.path : undefined };
   } finally {
-    for (const fd of binds) if (fd !== undefined) closeSync(fd);
+    for (const fd of binds) if (fd !== undefined) closeDescriptor(fd);
   }
 }

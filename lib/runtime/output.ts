@@ -1,6 +1,7 @@
-import { closeSync, readFileSync, readSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
+import { closeDescriptor } from '../native/descriptor.js';
 
 const CHUNK = 64 * 1024;
 
@@ -104,7 +105,7 @@ export class OutputReader {
     if (!this.#isFinished) this.#stream?.push(null);
     this.#isFinished = true;
     if (this.#socket !== undefined) this.#socket.destroy();
-    else if (this.#fd >= 0) closeSync(this.#fd);
+    else if (this.#fd >= 0) closeDescriptor(this.#fd);
     this.#fd = -1;
   }
 

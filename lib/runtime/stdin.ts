@@ -1,7 +1,7 @@
-import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import type { StdinSpec } from './spec.js';
+import { closeDescriptor } from '../native/descriptor.js';
 
 /** A stream for what no program reads: writing to it is no error, as with a program that does not read its input. */
 function discard(): Writable {
@@ -37,5 +37,5 @@ export class StdinWriter {
 }
 
 export function closeAll(fds: readonly number[]): void {
-  for (const fd of fds) if (fd >= 0) closeSync(fd);
+  for (const fd of fds) if (fd >= 0) closeDescriptor(fd);
 }
