@@ -22,7 +22,7 @@ test('namespaces: all its own', async () => {
 
 test('status: no new privileges, a filter, no capability beyond the table, ids of nobody', async () => {
   const status = await look('cat /proc/self/status');
-  const field = (name: string): string | undefined => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1];
+  const field = (name: string): string | undefined => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
   expect(field('NoNewPrivs')).toBe('1');
   expect(field('Seccomp')).toBe('2');
   expect(field('CapEff')).toBe('00000000800405fb');
@@ -80,8 +80,7 @@ describe('mounts', () => {
   });
 
   test('no socket, no device, no state of the host is in reach', async () => {
-    const line =
-      'find / -xdev \\( -type s -o -type b -o -type p \\) 2>/dev/null; ls /run /var/run/ | grep -v -e : -e lock -e "^$"; true';
+    const line = 'find / -xdev \\( -type s -o -type b -o -type p \\) 2>/dev/null; ls /run | grep -v lock; true';
     expect(await look(line)).toBe('');
     expect(
       await look('find / -name "*docker*.sock" -o -name "containerd.sock" -o -name ".dockerenv" 2>/dev/null; true'),
