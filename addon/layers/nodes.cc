@@ -119,6 +119,9 @@ Result<Unpacker::Linked> Unpacker::LinkTo(Directory& target_directory, const std
     return Refused("fstatat(2)", target_directory, target);
   }
   if (S_ISDIR(info.st_mode)) return FaultHere(FaultKind::kCorrupt, "a hard link to a directory");
+  // A whiteout of this layer: what it names is not in the layer.
+  const bool is_whiteout = S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0);
+  if (is_whiteout && options_.whiteouts == Whiteouts::kOverlay) return Result<Linked>(Linked::kNoTarget);
   // What lower layers have there is not what the link means as long as this layer may still bring its own.
   const bool is_ours = seen_.contains(KeyOf(target_directory, target));
   if (!is_ours && !is_late_ && options_.whiteouts == Whiteouts::kApply) return Result<Linked>(Linked::kNoTarget);

@@ -125,7 +125,8 @@ Result<Directory*> Unpacker::Enter(Directory& directory, std::string_view name, 
   CLOISTER_ASSIGN(found, Look(directory, name, &mtime));
   if (found == Found::kDirectory) return AddDirectory(directory, name, true, mtime);
   is_link = found == Found::kLink;
-  if (is_link || missing == Missing::kReport) return Result<Directory*>(nullptr);
+  const bool makes = missing == Missing::kMake || (missing == Missing::kMakeOnFree && found == Found::kNothing);
+  if (is_link || !makes) return Result<Directory*>(nullptr);
   return MakeImplied(directory, name);
 }
 

@@ -27,14 +27,15 @@ const char* MapFromPairs(const std::vector<int64_t>& pairs, std::vector<Extent>&
 
 const char* MapFromText(std::string_view text, std::vector<Extent>& map) {
   std::vector<int64_t> pairs;
-  while (!text.empty()) {
+  bool has_more = !text.empty();
+  while (has_more) {
     int64_t number;
     const size_t comma = text.find(',');
     if (!ParseDecimal(text.substr(0, comma), number)) return kBadNumber;
     if (pairs.size() / 2 >= kMaxExtents) return kTooManyExtents;
     pairs.push_back(number);
-    if (comma == std::string_view::npos) break;
-    text.remove_prefix(comma + 1);
+    has_more = comma != std::string_view::npos;
+    if (has_more) text.remove_prefix(comma + 1);
   }
   return MapFromPairs(pairs, map);
 }

@@ -109,14 +109,16 @@ Status Unpacker::Apply(TarEntry& entry) {
   if (path.kind == EntryPath::Kind::kIgnored) return Done{};
   if (path.kind == EntryPath::Kind::kRoot) return RootEntry(entry);
 
-  // What is to be removed from a place that is not there needs no place.
-  const bool removes = path.kind != EntryPath::Kind::kPlain && options_.whiteouts == Whiteouts::kApply;
-  CLOISTER_ASSIGN(parent, Resolve(path, removes ? Missing::kReport : Missing::kMake));
   if (path.kind == EntryPath::Kind::kPlain) {
+    CLOISTER_ASSIGN(parent, Resolve(path, Missing::kMake));
     Touch(*parent);
     return PlainEntry(entry, *parent, path.name);
   }
   result_.whiteouts++;
+  // Nothing is in what is not there, or was removed or replaced by this very layer: some tools write a whiteout for a directory
+  // and more for all that was in it. A whiteout for overlayfs has to stand in a directory, though.
+  const bool applies = options_.whiteouts == Whiteouts::kApply;
+  CLOISTER_ASSIGN(parent, Resolve(path, applies ? Missing::kReport : Missing::kMakeOnFree));
   if (parent == nullptr) return Done{};
   return path.kind == EntryPath::Kind::kOpaque ? Opaque(*parent) : Whiteout(*parent, path.name);
 }

@@ -24,7 +24,8 @@ class Unpacker {
 
  private:
   enum class Found { kNothing, kDirectory, kLink, kOther };
-  enum class Missing { kMake, kReport };
+  // What to do about a directory that is not there. `kMakeOnFree`: only where nothing else has its name.
+  enum class Missing { kMake, kMakeOnFree, kReport };
   // Where the file of a name is on its way; no ticket when it has arrived.
   struct Place {
     uint32_t writer = 0;

@@ -25,12 +25,14 @@ Status Unpacker::Whiteout(Directory& parent, std::string_view name) {
 
 // https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
 Status Unpacker::MarkWhiteout(Directory& parent, std::string_view name) {
-  Touch(parent);
   CLOISTER_TRY(Settle(parent, name));
-  if (Directory* own = DirectoryTree::Child(parent, name)) {
+  Directory* const own = DirectoryTree::Child(parent, name);
+  if (own != nullptr && own->touched) {
     own->opaque = true;
     return Done{};
   }
+  // It only holds whiteouts.
+  if (own != nullptr) CLOISTER_TRY(Clear(parent, name));
   CLOISTER_ASSIGN(open, tree_.Open(parent));
   const std::string text(name);
   if (mknodat(open->fd.get(), text.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
@@ -52,7 +54,6 @@ Status Unpacker::ApplyWhiteout(Directory& parent, std::string_view name) {
 
 Status Unpacker::Opaque(Directory& directory) {
   if (options_.whiteouts == Whiteouts::kApply) return RemoveUntouched(directory);
-  Touch(directory);
   directory.opaque = true;
   return Done{};
 }
