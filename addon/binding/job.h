@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "../kernel/result.h"
@@ -22,7 +23,8 @@ namespace cloister::binding {
 //     │ promise                   │ napi_call_threadsafe_function
 //   Finish ◄──────────────────────┘ (the loop stays alive until then)
 //
-// There is no way to stop it but to end its input: close the pipe that it reads.
+// There is no way to stop it but to end its input: close the pipe that it reads. When its environment ends before that (a worker
+// thread that is terminated), the work goes on to its end, and nobody is told.
 template <class T>
 class Job {
  public:
@@ -32,12 +34,16 @@ class Job {
   static Napi::Value Start(Napi::Env env, const char* name, Work work, Settle settle) {
     auto job = std::unique_ptr<Job>(new Job(env, std::move(work), std::move(settle)));
     const Napi::Promise promise = job->promise_.Promise();
+    napi_threadsafe_function& report = job->line_->report;
     const napi_status made = napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1,
-                                                             nullptr, nullptr, nullptr, Finish, &job->done_);
+                                                             nullptr, nullptr, nullptr, Finish, &report);
     if (made != napi_ok) return Throw(env, Error("pthread_create(3)", EAGAIN, name));
+    // Hooks run last in, first out: this one before the function's own, which would leave us a dead one.
+    napi_add_env_cleanup_hook(env, Cut, job->line_.get());
     const int failed = StartThread(job.get());
     if (failed != 0) {
-      napi_release_threadsafe_function(job->done_, napi_tsfn_abort);
+      napi_remove_env_cleanup_hook(env, Cut, job->line_.get());
+      napi_release_threadsafe_function(report, napi_tsfn_abort);
       return Throw(env, Error("pthread_create(3)", failed, name));
     }
     job.release();
@@ -45,8 +51,22 @@ class Job {
   }
 
  private:
+  // The thread's line to JavaScript, until the environment ends. Node does not keep the function for threads that still hold
+  // it: https://github.com/nodejs/node/issues/55706.
+  struct Line {
+    std::mutex mutex;
+    bool is_cut = false;
+    napi_threadsafe_function report = nullptr;
+  };
+
   Job(Napi::Env env, Work work, Settle settle)
       : promise_(Napi::Promise::Deferred::New(env)), work_(std::move(work)), settle_(std::move(settle)) {}
+
+  static void Cut(void* argument) {
+    auto* line = static_cast<Line*>(argument);
+    const std::lock_guard<std::mutex> lock(line->mutex);
+    line->is_cut = true;
+  }
 
   static int StartThread(Job* job) {
     // Signals are for the application's threads.
@@ -63,22 +83,24 @@ class Job {
 
   static void* Main(void* argument) {
     auto* job = static_cast<Job*>(argument);
+    // Finish deletes the job as soon as it is told.
+    const std::shared_ptr<Line> line = job->line_;
     job->result_ = job->work_();
     job->work_ = nullptr;
-    // Finish may delete the job before the next line.
-    napi_threadsafe_function done = job->done_;
-    // Closing: the environment went away (a worker thread was ended), and the function with it.
-    if (napi_call_threadsafe_function(done, job, napi_tsfn_blocking) != napi_ok) {
+    const std::lock_guard<std::mutex> lock(line->mutex);
+    if (line->is_cut || napi_call_threadsafe_function(line->report, job, napi_tsfn_blocking) != napi_ok) {
       delete job;
       return nullptr;
     }
-    napi_release_threadsafe_function(done, napi_tsfn_release);
+    napi_release_threadsafe_function(line->report, napi_tsfn_release);
     return nullptr;
   }
 
   static void Finish(napi_env raw_env, napi_value, void*, void* argument) {
     const std::unique_ptr<Job> job(static_cast<Job*>(argument));
-    if (raw_env == nullptr) return;
+    // The environment ends: only the memory is given back.
+    if (raw_env == nullptr || job->line_->is_cut) return;
+    napi_remove_env_cleanup_hook(raw_env, Cut, job->line_.get());
     const Napi::Env env(raw_env);
     const Napi::HandleScope scope(env);
     if (job->result_.ok()) {
@@ -92,7 +114,7 @@ class Job {
   Work work_;
   Settle settle_;
   Result<T> result_;
-  napi_threadsafe_function done_ = nullptr;
+  std::shared_ptr<Line> line_ = std::make_shared<Line>();
 };
 
 }  // namespace cloister::binding

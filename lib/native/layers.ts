@@ -1,12 +1,11 @@
-import { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { pipeline } from 'node:stream/promises';
 import { CloisterError } from '../errors.js';
 import { throwIfAborted } from '../shared/abort.js';
 import { nativeParts } from './addon.js';
 import { closeDescriptor } from './descriptor.js';
 import { errnoName } from './errno.js';
 import { callAddon, isAddonError, kernelError } from './kernel.js';
+import { PipeFeed } from './pipe-feed.js';
 
 export interface UnpackOptions {
   /**
@@ -59,7 +58,7 @@ const HINTS: Readonly<Record<string, string>> = {
  * @param kernelHints - by errno, for refused calls.
  */
 export function layerError(reason: unknown, kernelHints: Readonly<Record<string, string>> = {}): unknown {
-  if (!isAddonError(reason)) return reason;
+  if (CloisterError.is(reason) || !isAddonError(reason)) return reason;
   if (reason.syscall !== ARCHIVE_CALL) return kernelError(reason, kernelHints[errnoName(reason.errno)]);
   const errno = errnoName(reason.errno);
   const hint = HINTS[errno];
@@ -99,8 +98,8 @@ export async function unpackTar(input: number, directory: number, options: Unpac
 }
 
 /**
- * {@link unpackTar} for an archive that arrives in pieces. Whatever fails, all has ended when it rejects: with the failure of
- * `archive` if that came first, for instance one that finds at its end that a digest is wrong.
+ * {@link unpackTar} for an archive that arrives in pieces. Whatever fails, nothing is unpacked any more when it rejects: with
+ * the failure of `archive` if that came first, for instance one that finds at its end that a digest is wrong.
  *
  * @throws CloisterError as {@link unpackTar}; `ERR_ABORTED`; whatever `archive` throws.
  *
@@ -116,19 +115,18 @@ export async function unpackArchive(
 ): Promise<Unpacked> {
   throwIfAborted(signal, 'unpacking a layer');
   const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
+  const feed = new PipeFeed(input);
+  const stop = (): void => feed.stop();
+  signal?.addEventListener('abort', stop);
   const unpacking = unpackTar(output, directory, options);
   closeDescriptor(output);
-  const failed = new AbortController();
-  unpacking.catch((error: unknown) => failed.abort(error));
+  unpacking.catch(stop);
+  const [unpacked] = await Promise.allSettled([unpacking, feed.run(archive)]);
+  signal?.removeEventListener('abort', stop);
 
-  const feeding = pipeline(archive, new Socket({ fd: input, readable: false, writable: true }), {
-    signal: AbortSignal.any(signal === undefined ? [failed.signal] : [signal, failed.signal]),
-  });
-  const [fed, unpacked] = await Promise.allSettled([feeding, unpacking]);
   throwIfAborted(signal, 'unpacking a layer');
-  if (fed.status === 'rejected' && !failed.signal.aborted) throw fed.reason;
+  if (feed.sourceError !== undefined) throw feed.sourceError.reason;
   if (unpacked.status === 'rejected') throw unpacked.reason;
-  if (fed.status === 'rejected') throw fed.reason;
   return unpacked.value;
 }
 
