@@ -6,6 +6,8 @@ import { MESSAGE } from '../../lib/native/launcher.js';
 import { encodeCommand, encodeLaunch } from '../../lib/native/wire.js';
 import { GENERATED_ETC } from '../../lib/rootfs/host-files.js';
 import { commandFds, commandPlan, launch } from '../support/plans.js';
+import { sampleParts } from '../support/sample-archive.js';
+import { archive } from '../support/tar.js';
 
 /** What the fuzzers of `test/fuzz/native/` start from: real messages, so that they need not guess the format. */
 function seeds(): Record<string, Uint8Array[]> {
@@ -23,7 +25,11 @@ function seeds(): Record<string, Uint8Array[]> {
   };
   const short = Buffer.from('a short body');
   const files = Object.values(GENERATED_ETC).map((text) => text.replaceAll('\0', ''));
+  // All of them, and each alone: the first byte says how to unpack.
+  const archives = [archive(...sampleParts()), ...sampleParts().map((part) => archive(part))];
   return {
+    tar_reader: archives,
+    unpack: archives.flatMap((bytes) => [0, 1].map((mode) => Buffer.concat([Buffer.from([mode]), bytes]))),
     launch_plan: launches.map(({ body }) => body),
     command_plan: commands.map(({ body }) => body),
     message: Object.values(MESSAGE).flatMap((type) => [
