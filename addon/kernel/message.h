@@ -21,7 +21,7 @@ enum class MessageType : uint32_t {
   kKill = 2,    // application → launcher: u32 sandbox; SIGKILL to its init
   kExec = 3,    // application → init: CommandPlan
   kSignal = 4,  // application → init: u32 command, i32 signal
-  kAdopt = 5,   // application → launcher: descriptors of cgroup directories to empty when the application is gone
+  kAdopt = 5,   // application → launcher: cgroup directories to remove when the application is gone
 };
 
 struct Message {

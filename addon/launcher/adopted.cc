@@ -50,16 +50,30 @@ void ThawOne(int directory) {
 
 void AdoptedCgroups::Add(Message& message, Arena& arena) {
   Reader in(message.body, message.size, arena);
-  for (uint32_t i = 0; i < message.fd_count && count_ < kMax; i++) {
+  for (uint32_t i = 0; i < message.fd_count; i++) {
     const char* path = in.String();
-    Directory& directory = directories_[count_];
-    if (!in.ok() || strlen(path) >= sizeof directory.path) return;
-    strcpy(directory.path, path);
-    directory.base = static_cast<UniqueFd&&>(message.fds[i]);
-    count_++;
-    const UniqueFd owner(openat(directory.base.get(), directory.path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!in.ok()) return;
+    const UniqueFd owner(openat(message.fds[i].get(), path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (owner.valid()) Move(owner.get());
+    if (!Knows(message.fds[i].get(), path)) Keep(static_cast<UniqueFd&&>(message.fds[i]), path);
   }
+}
+
+bool AdoptedCgroups::Knows(int base, const char* path) const {
+  struct stat asked, known;
+  if (fstat(base, &asked) != 0) return false;
+  for (unsigned i = 0; i < count_; i++) {
+    if (strcmp(directories_[i].path, path) != 0 || fstat(directories_[i].base.get(), &known) != 0) continue;
+    if (known.st_dev == asked.st_dev && known.st_ino == asked.st_ino) return true;
+  }
+  return false;
+}
+
+void AdoptedCgroups::Keep(UniqueFd base, const char* path) {
+  if (count_ == kMax || strlen(path) >= sizeof directories_[count_].path) return;
+  Directory& directory = directories_[count_++];
+  strcpy(directory.path, path);
+  directory.base = static_cast<UniqueFd&&>(base);
 }
 
 void AdoptedCgroups::ThawAll() {

@@ -9,8 +9,9 @@ namespace cloister {
 
 class AdoptedCgroups {
  public:
-  // Descriptors of one directory per hierarchy, and for each the path below it, `library/owner`, that is ours to remove.
-  // This process and all its children go there: a sandbox sees where its init is, which is not to be where the application is.
+  // Descriptors of one directory per hierarchy, and for each the path below it, `library/owner`, that is ours to remove: told
+  // before that is made, so that no moment is left in which nobody would, and once more afterwards. Then
+  // this process and all its children go there: a sandbox sees where its init is, which is not to be where the application is.
   void Add(Message& message, Arena& arena);
   // Lets go what is frozen, so that it can die.
   void ThawAll();
@@ -26,6 +27,8 @@ class AdoptedCgroups {
 
   // v1 only; on v2 a group that has others below holds no process, and every init is cloned into its own.
   static void Move(int directory);
+  bool Knows(int base, const char* path) const;
+  void Keep(UniqueFd base, const char* path);
   static bool Remove(const Directory& directory);
 
   Directory directories_[kMax];

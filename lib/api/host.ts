@@ -168,6 +168,15 @@ export class Host implements AsyncDisposable {
 
   #open(): Services {
     const kernel = new LinuxKernel();
+    try {
+      return this.#openWith(kernel);
+    } catch (error) {
+      void kernel.close();
+      throw error;
+    }
+  }
+
+  #openWith(kernel: LinuxKernel): Services {
     const cgroups = this.#openCgroups(kernel);
     kernel.adoptCgroups(cgroups.ownerDirectories());
     cgroups.sweep().catch(() => undefined);
@@ -208,6 +217,7 @@ export class Host implements AsyncDisposable {
     try {
       return openCgroupManager({
         stateDirectory: this.root,
+        adopt: (ownerDirectory) => kernel.adoptCgroups([ownerDirectory]),
         attachDeviceFilter: (fd, program) => kernel.attachDeviceFilter(fd, program),
       });
     } catch (error) {

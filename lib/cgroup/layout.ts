@@ -1,6 +1,5 @@
-import { type CgroupFiles } from './cgroup-files.js';
 import { type ControllerName, kernelName, type MountedHierarchy } from './hierarchy.js';
-import { CgroupTree } from './tree.js';
+import { CgroupTree, type OwnerDirectoryMaker } from './tree.js';
 
 /** Why no usable hierarchy has a controller. */
 export interface MissingController {
@@ -51,13 +50,13 @@ function basesOf(hierarchy: MountedHierarchy): string[] {
 function openTree(
   hierarchy: MountedHierarchy,
   owner: string,
-  files: CgroupFiles,
+  maker: OwnerDirectoryMaker,
 ): { tree?: CgroupTree; refusals: string[] } {
   const refusals: string[] = [];
   const usable: CgroupTree[] = [];
   for (const base of basesOf(hierarchy)) {
     try {
-      const tree = CgroupTree.open(hierarchy, base, owner, files);
+      const tree = CgroupTree.open(hierarchy, base, owner, maker);
       usable.push(tree);
       refusals.push(...tree.refusals());
       if (tree.refusals().length === 0) break;
@@ -72,8 +71,12 @@ function openTree(
 }
 
 /** Makes this owner's directory in every hierarchy where that is possible. */
-export function openLayout(hierarchies: readonly MountedHierarchy[], owner: string, files: CgroupFiles): CgroupLayout {
-  const opened = hierarchies.map((hierarchy) => openTree(hierarchy, owner, files));
+export function openLayout(
+  hierarchies: readonly MountedHierarchy[],
+  owner: string,
+  maker: OwnerDirectoryMaker,
+): CgroupLayout {
+  const opened = hierarchies.map((hierarchy) => openTree(hierarchy, owner, maker));
   return new CgroupLayout(
     opened.flatMap(({ tree }) => (tree === undefined ? [] : [tree])),
     opened.flatMap(({ refusals }) => refusals),

@@ -29,6 +29,8 @@ export interface CgroupManagerOptions {
   readonly stateDirectory?: string;
   /** The label under which all groups are made, see `formatOwner`; by default one of this process. */
   readonly owner?: string;
+  /** Is told of each of the owner's directories before it is made, so that it does not outlive this process, however that ends. */
+  readonly adopt?: (ownerDirectory: string) => void;
   /** Without it v2 has no device lists. */
   readonly attachDeviceFilter?: AttachDeviceFilter;
   readonly host?: CgroupHost;
@@ -86,7 +88,8 @@ function countIo(layout: CgroupLayout, { files, disks }: CgroupHost): boolean {
 export function openCgroupManager(options: CgroupManagerOptions = {}): CgroupManager {
   const host = options.host ?? kernelHost();
   const owner = options.owner ?? newOwnerLabel();
-  const layout = openLayout(parseHierarchies(host.mountinfo, host.selfCgroup), owner, host.files);
+  const hierarchies = parseHierarchies(host.mountinfo, host.selfCgroup);
+  const layout = openLayout(hierarchies, owner, { files: host.files, adopt: options.adopt });
   if (layout.trees.length === 0) {
     const reasons = layout.refusals.length === 0 ? 'none is mounted' : layout.refusals.join('; ');
     throw new CloisterError('ERR_UNSUPPORTED', `no cgroup hierarchy can be used: ${reasons}`, {

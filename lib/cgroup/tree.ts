@@ -8,6 +8,13 @@ const LIBRARY = 'cloister';
 /** What every group's accounting needs. v2 gives a group only the controllers that all groups above it pass on. */
 const EAGER: readonly ControllerName[] = ['memory', 'pids', 'io'];
 
+/** How an owner's directory comes to be. */
+export interface OwnerDirectoryMaker {
+  readonly files: CgroupFiles;
+  /** Called with its path before it is made. */
+  readonly adopt?: ((ownerDirectory: string) => void) | undefined;
+}
+
 /** A hierarchy with this owner's directory in it, ready for groups: `<mount>/<base>/cloister/<owner>/<group>`. */
 export class CgroupTree {
   readonly version: 1 | 2;
@@ -30,8 +37,14 @@ export class CgroupTree {
   }
 
   /** Makes the owner's directory. @throws `ERR_PERMISSION` or `ERR_KERNEL` when this base cannot be used; nothing is left then. */
-  static open(hierarchy: MountedHierarchy, base: string, owner: string, files: CgroupFiles): CgroupTree {
+  static open(
+    hierarchy: MountedHierarchy,
+    base: string,
+    owner: string,
+    { files, adopt }: OwnerDirectoryMaker,
+  ): CgroupTree {
     const tree = new CgroupTree(hierarchy, base, owner, files);
+    adopt?.(tree.ownerPath);
     try {
       tree.#makeDirectories(hierarchy);
       tree.#controllers = new Set(hierarchy.version === 1 ? hierarchy.controllers : tree.#listControllers());

@@ -32,7 +32,10 @@ export interface Kernel {
     first: FirstCommand | undefined,
     listener: (record: StatusRecord) => void,
   ): Promise<KernelSandbox>;
-  /** Gives the launcher cgroup directories (`<base>/<library>/<owner>`) that it removes when this process is gone. */
+  /**
+   * Gives the launcher cgroup directories (`<base>/<library>/<owner>`) that it removes when this process is gone, also those that
+   * do not exist yet. On v1 it moves into the ones that do.
+   */
   adoptCgroups(directories: readonly string[]): void;
   /** A detached copy of the mounts at a host path that passes no symbolic link. */
   cloneMount(path: string, recursive: boolean): number;

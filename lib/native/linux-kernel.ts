@@ -76,7 +76,7 @@ class LinuxSandbox implements KernelSandbox {
 export class LinuxKernel implements Kernel {
   readonly #addon: Addon = nativeParts().addon;
   #launcher: LauncherProcess | undefined;
-  #adopted: readonly string[] = [];
+  readonly #adopted = new Set<string>();
   #lastId = 0;
   #holds = 0;
 
@@ -110,9 +110,10 @@ export class LinuxKernel implements Kernel {
   }
 
   adoptCgroups(directories: readonly string[]): void {
-    this.#adopted = directories;
-    if (this.#launcher === undefined) this.#start();
-    else this.#sendAdopted(this.#launcher);
+    const isRunning = this.#launcher !== undefined;
+    for (const directory of directories) this.#adopted.add(directory);
+    const launcher = this.#start();
+    if (isRunning) this.#sendAdopted(launcher, directories);
   }
 
   cloneMount(path: string, recursive: boolean): number {
@@ -157,12 +158,16 @@ export class LinuxKernel implements Kernel {
     this.#launcher = launcher;
     // A launcher that died had been held for those who still wait.
     if (this.#holds > 0) launcher.setRef(true);
-    if (this.#adopted.length > 0) this.#sendAdopted(launcher);
+    if (this.#adopted.size > 0) this.#sendAdopted(launcher, [...this.#adopted]);
     return launcher;
   }
 
-  #sendAdopted(launcher: LauncherProcess): void {
-    const { body, fds } = encodeAdoption(this.#adopted);
-    void launcher.send(MESSAGE.adopt, body, fds).finally(() => fds.forEach((fd) => closeSync(fd)));
+  #sendAdopted(launcher: LauncherProcess, directories: readonly string[]): void {
+    const { body, fds } = encodeAdoption(directories);
+    // Sent in this turn, unless the launcher lags by a whole buffer. That it has died is told by whatever needs it next.
+    launcher
+      .send(MESSAGE.adopt, body, fds)
+      .catch(() => undefined)
+      .finally(() => fds.forEach((fd) => closeSync(fd)));
   }
 }
