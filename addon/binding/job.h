@@ -46,7 +46,7 @@ class Job {
       napi_release_threadsafe_function(report, napi_tsfn_abort);
       return Throw(env, Error("pthread_create(3)", failed, name));
     }
-    job.release();
+    static_cast<void>(job.release());  // the thread's, from here on
     return promise;
   }
 

@@ -92,8 +92,7 @@ void AdoptedCgroups::Move(int directory) {
 bool AdoptedCgroups::Remove(const Directory& directory) {
   const int base = directory.base.get();
   const UniqueFd owner(openat(base, directory.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!owner.valid()) return true;
-  if (!Empty(owner.get()) || unlinkat(base, directory.path, AT_REMOVEDIR) != 0) return false;
+  if (owner.valid() && (!Empty(owner.get()) || unlinkat(base, directory.path, AT_REMOVEDIR) != 0)) return false;
   // The library's own directory goes with its last owner.
   char library[sizeof directory.path];
   snprintf(library, sizeof library, "%.*s", static_cast<int>(strcspn(directory.path, "/")), directory.path);

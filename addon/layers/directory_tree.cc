@@ -115,7 +115,8 @@ Result<std::shared_ptr<OpenDirectory>> DirectoryTree::Open(Directory& directory)
 std::string DirectoryTree::PathOf(const Directory& directory, std::string_view name) {
   std::string path(name);
   for (const Directory* at = &directory; at->parent != nullptr; at = at->parent) {
-    path = path.empty() ? at->name : at->name + "/" + path;
+    if (!path.empty()) path.insert(0, 1, '/');
+    path.insert(0, at->name);
   }
   return path;
 }

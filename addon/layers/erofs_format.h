@@ -64,7 +64,7 @@ static_assert((kSuperOffset + sizeof(SuperBlock)) % sizeof(DeviceSlot) == 0);
 // How an inode's contents are found; the low bit of `format` says that the inode has 64 bytes, not 32.
 enum class Layout : uint16_t { kPlain = 0, kInline = 2, kChunks = 4 };
 inline constexpr uint16_t FormatOf(Layout layout) {
-  return static_cast<uint16_t>(1U | static_cast<uint16_t>(layout) << 1);
+  return static_cast<uint16_t>(1U | static_cast<uint32_t>(layout) << 1);
 }
 
 // `value` of a file in chunks: the size of a chunk as a power of two above the block, and "8-byte entries".

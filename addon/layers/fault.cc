@@ -26,7 +26,7 @@ std::string Escaped(std::string_view text) {
 std::string Printable(std::string_view path, size_t limit) {
   const std::string_view cut = "...";
   // Only the two ends are looked at: a path may be long, and every escape makes it longer.
-  const std::string head = Escaped(path.substr(0, limit));
+  std::string head = Escaped(path.substr(0, limit));
   if (path.size() <= limit && head.size() <= limit) return head;
   const size_t half = (limit - cut.size()) / 2;
   const std::string tail = Escaped(path.substr(path.size() - (path.size() < half ? path.size() : half)));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "unpacker.h"
 
@@ -67,7 +68,7 @@ Result<Unpacked> Unpacker::Run(int directory_fd) {
   CLOISTER_TRY(FinishDirectories());
   if (options_.sync && syncfs(tree_.root().open->fd.get()) != 0) return LastError("syncfs(2)", "the layer's directory");
   result_.dropped_attributes = attributes_.dropped();
-  return Result<Unpacked>(std::move(result_));
+  return Result<Unpacked>(static_cast<Unpacked&&>(result_));
 }
 
 Status Unpacker::Entries() {
@@ -204,7 +205,7 @@ Status Unpacker::TakeBatch(bool same_writer) {
 
 void Unpacker::SubmitBatch() {
   if (batch_ == nullptr) return;
-  submitted_[batch_writer_] = writers_[batch_writer_]->Submit(std::move(batch_));
+  submitted_[batch_writer_] = writers_[batch_writer_]->Submit(std::exchange(batch_, nullptr));
 }
 
 Status Unpacker::WaitForAll() {

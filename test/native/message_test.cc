@@ -9,7 +9,6 @@
 #include "support.h"
 
 using cloister::Arena;
-using cloister::Error;
 using cloister::FdPair;
 using cloister::kInlineBytes;
 using cloister::kMaxBodyBytes;

@@ -13,7 +13,6 @@ using cloister::LaunchPlan;
 using cloister::PlanId;
 using cloister::Result;
 using cloister::Source;
-using cloister::Step;
 using cloister::test::Encoder;
 using cloister::test::SampleCommand;
 using cloister::test::SampleLaunch;
@@ -171,7 +170,7 @@ TEST_CASE("kinds, flags and indices out of range") {
   CHECK(source(SampleLaunch::Overlay({0xffffffff}, 0)) == "malformed");
   CHECK(step(SampleLaunch::Attach(4, "x")) == "malformed");
   CHECK(step(SampleLaunch::Attach(0xffffffff, "x")) == "malformed");
-  CHECK(step(Encoder().U8(5).Text("x").U32(0).U64(0).Text("").U32(0).Text("").U8(0).U8(0).U8(0)) == "malformed");
+  CHECK(step(Encoder().U8(6).Text("x").U32(0).U64(0).Text("").U32(0).Text("").U8(0).U8(0).U8(0)) == "malformed");
   SampleLaunch root;
   root.root = 4;
   CHECK(Refusal(root) == "malformed");

@@ -111,7 +111,7 @@ TEST_CASE("why a program is not executed") {
             return std::to_string(program.failure.error.code) + " " + program.failure.error.subject;
           };
           const auto code = [&](const std::string& name, const char* where) {
-            return atoi(refusal(name.c_str(), where).c_str());
+            return strtol(refusal(name.c_str(), where).c_str(), nullptr, 10);
           };
           DEMAND(refusal("absent", path.c_str()) == std::to_string(ENOENT) + " absent");
           DEMAND(code("plain", path.c_str()) == EACCES);

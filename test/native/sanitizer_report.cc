@@ -52,6 +52,7 @@ __attribute__((destructor)) void Reopen() {
   const auto at = reinterpret_cast<unsigned long>(report.text);
   snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", at, at + kCapacity);
   const int fd = open(path, O_WRONLY | O_APPEND);
+  // The interface wants the number in a pointer. NOLINTNEXTLINE(performance-no-int-to-ptr)
   if (fd >= 0) __sanitizer_set_report_fd(reinterpret_cast<void*>(static_cast<uintptr_t>(fd)));
 }
 

@@ -133,7 +133,9 @@ TEST_CASE("a descriptor has one owner") {
     UniqueFd first(open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int number = first.get();
     UniqueFd second(static_cast<UniqueFd&&>(first));
-    CHECK_FALSE(first.valid());
+    CHECK_FALSE(
+        first
+            .valid());  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move): that it is empty now is the point
     CHECK(second.get() == number);
     UniqueFd& itself = second;
     second = static_cast<UniqueFd&&>(itself);
