@@ -18,6 +18,7 @@ import { maskedPathsOfHost } from '../runtime/plan-launch.js';
 import { IdRanges } from '../security/id-ranges.js';
 import { defaultRlimits } from '../security/rlimits.js';
 import { seccompProgram } from '../security/seccomp/cache.js';
+import { Turns } from '../shared/turns.js';
 import { AsyncQueue } from './async-queue.js';
 import { checkBoolean, checkChoice, checkInteger, checkObject, checkPath } from './check.js';
 import { ImageSource } from './image-source.js';
@@ -195,6 +196,7 @@ export class Host implements AsyncDisposable {
       openImage: (request, signal) => (this.#images ??= this.#openImages(kernel, storage)).open(request, signal),
       ids: this.#ids,
       starts: new PQueue({ concurrency: this.#concurrency }),
+      turns: new Turns(),
       maskedPaths: maskedPathsOfHost(),
       rlimits: defaultRlimits({
         fileMax: readFileSync('/proc/sys/fs/file-max', 'latin1'),

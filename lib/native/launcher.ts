@@ -14,6 +14,9 @@ export const MESSAGE = { launch: 1, kill: 2, exec: 3, signal: 4, adopt: 5 } as c
 /** Room for a few thousand records, so that a busy event loop does not hold up the inits. */
 const STATUS_PIPE_BYTES = 1024 * 1024;
 
+/** How long records are dealt with before others get their turn. */
+const DISPATCH_MS = 2;
+
 /** Sends, waiting while the receiver does not keep up. */
 export async function sendMessage(
   addon: Addon,
@@ -41,6 +44,8 @@ export class LauncherProcess {
   readonly #listeners = new Map<number, (record: StatusRecord) => void>();
   readonly #onEnd: () => void;
   readonly #over = deferred<void>();
+  readonly #records: StatusRecord[] = [];
+  #isDispatching = false;
   #isControlOpen = true;
   #isClosing = false;
   #ended = false;
@@ -53,7 +58,8 @@ export class LauncherProcess {
     const parser = new StatusParser();
     this.#status.on('data', (chunk: Buffer) => {
       try {
-        for (const record of parser.push(chunk)) this.#listeners.get(record.sandbox)?.(record);
+        this.#records.push(...parser.push(chunk));
+        if (!this.#isDispatching) this.#dispatch();
       } catch (error) {
         this.#status.destroy(error as Error);
       }
@@ -115,6 +121,16 @@ export class LauncherProcess {
     await this.#over.promise;
   }
 
+  /** In their order. An end is a millisecond of work: of many at once the rest waits for the next turn of the event loop. */
+  #dispatch(): void {
+    const until = performance.now() + DISPATCH_MS;
+    for (let record; (record = this.#records.shift()) !== undefined;) {
+      this.#listeners.get(record.sandbox)?.(record);
+      this.#isDispatching = this.#records.length > 0 && performance.now() > until;
+      if (this.#isDispatching) return void setImmediate(() => this.#dispatch());
+    }
+  }
+
   #closeControl(): void {
     if (!this.#isControlOpen) return;
     this.#isControlOpen = false;
@@ -124,6 +140,7 @@ export class LauncherProcess {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    for (const record of this.#records.splice(0)) this.#listeners.get(record.sandbox)?.(record);
     this.#closeControl();
     this.#over.resolve();
     this.#onEnd();

@@ -31,7 +31,6 @@ export interface CommandHost {
 export class Command {
   readonly id: number;
   readonly spec: CommandSpec;
-  readonly cgroup: Cgroup;
   readonly stdio: CommandStdio;
   /** Resolves with the pid inside. */
   readonly started: Promise<number>;
@@ -40,6 +39,7 @@ export class Command {
   readonly #limits: CommandLimits;
   readonly #started = deferred<number>();
   readonly #result = deferred<CommandResult<string | Uint8Array>>();
+  #cgroup: Cgroup | undefined;
   #cause: EndReason | undefined;
   #pid: number | undefined;
   #sentSignal: string | undefined;
@@ -48,10 +48,9 @@ export class Command {
   #isOver = false;
   #startedAtNs = process.hrtime.bigint();
 
-  constructor(id: number, spec: CommandSpec, cgroup: Cgroup, host: CommandHost) {
+  constructor(id: number, spec: CommandSpec, host: CommandHost) {
     this.id = id;
     this.spec = spec;
-    this.cgroup = cgroup;
     this.#host = host;
     this.started = this.#started.promise;
     this.result = this.#result.promise;
@@ -61,6 +60,20 @@ export class Command {
       () => this.#ownUsage(),
       (cause) => this.end(cause),
     );
+  }
+
+  /** Gives it the group that it will run in; before that it can only fail. */
+  enter(cgroup: Cgroup): void {
+    this.#cgroup = cgroup;
+  }
+
+  get hasEntered(): boolean {
+    return this.#cgroup !== undefined;
+  }
+
+  get cgroup(): Cgroup {
+    if (this.#cgroup === undefined) throw new CloisterError('ERR_SANDBOX_STATE', 'the command was not started yet');
+    return this.#cgroup;
   }
 
   get pid(): number | undefined {

@@ -93,3 +93,9 @@ export function refusalError(refusal: Refusal): CloisterError {
     kernelError(refusal, `while the sandbox was at stage '${refusal.stage}'; Host.doctor() shows what this host lacks`)
   );
 }
+
+export function launcherDied(): CloisterError {
+  return new CloisterError('ERR_LAUNCHER', 'the launcher was killed, and every sandbox with it', {
+    hint: 'the next start makes another launcher; see whether the kernel killed it for memory (dmesg)',
+  });
+}

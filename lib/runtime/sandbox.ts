@@ -12,10 +12,11 @@ import { signalNumber } from '../shared/signals.js';
 import { within } from '../shared/within.js';
 import { Command, type CommandHost } from './command.js';
 import { ImageRoot, type SandboxChanges } from './image-root.js';
-import type { ImageRequest, OpenImage } from './image.js';
+import type { OpenImage } from './image.js';
 import { launchSandbox } from './launch.js';
+import type { SandboxObserver } from './observer.js';
 import { planCommand } from './plan-command.js';
-import { refusalError } from './refusal.js';
+import { launcherDied, refusalError } from './refusal.js';
 import { SandboxResources } from './resources.js';
 import type { CommandResult } from './result.js';
 import type { Services } from './services.js';
@@ -25,13 +26,6 @@ import type { CommandSpec, SandboxSpec } from './spec.js';
 const INIT_PATIENCE_MS = 2000;
 /** How long a start may take before what holds it up is killed. */
 const START_PATIENCE_MS = 1000;
-
-/** What the layer above wants to hear. */
-export interface SandboxObserver {
-  onCommandStarted?(command: Command): void;
-  onCommandEnded?(command: Command, result: CommandResult<string | Uint8Array>): void;
-  onGone?(): void;
-}
 
 /**
  * A sandbox and its resources: id range, root file system, cgroup, init.
@@ -52,7 +46,7 @@ export class RunningSandbox implements CommandHost {
   readonly #commands = new Map<number, Command>();
   readonly #ready = deferred<void>();
   readonly #gone = deferred<void>();
-  readonly #resources: SandboxResources;
+  #resources: SandboxResources | undefined;
   #init: KernelSandbox | undefined;
   readonly #root = new ImageRoot();
   #isOneShot = false;
@@ -66,9 +60,7 @@ export class RunningSandbox implements CommandHost {
     this.#services = services;
     this.#observer = observer;
     this.#isOneShot = isOneShot;
-    this.#resources = SandboxResources.take(services, spec, isOneShot);
-    // Whoever waits for the result comes first.
-    this.released = this.#gone.promise.then(() => nextTurn()).then(() => this.#resources.release());
+    this.released = this.#gone.promise.then(() => this.#release());
     // Whoever waits for the end hears of a failure; that nobody does must not end the application.
     this.released.catch(() => undefined);
   }
@@ -94,7 +86,12 @@ export class RunningSandbox implements CommandHost {
   }
 
   get cgroup(): Cgroup {
-    return this.#resources.cgroup;
+    return this.#held.cgroup;
+  }
+
+  get #held(): SandboxResources {
+    if (this.#resources === undefined) throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox was not started yet');
+    return this.#resources;
   }
 
   get isGone(): boolean {
@@ -118,7 +115,7 @@ export class RunningSandbox implements CommandHost {
 
   /** What it has changed of its image. @throws CloisterError `ERR_UNSUPPORTED` where that cannot be told. */
   get changes(): SandboxChanges {
-    return this.#root.changes(this.#resources.maps);
+    return this.#root.changes(this.#held.maps);
   }
 
   /** What the image says (SIGTERM if nothing) to every command's main process; resolves when all have ended, or after that time. */
@@ -131,7 +128,7 @@ export class RunningSandbox implements CommandHost {
 
   /** Changes limits of everything inside. */
   update(changes: CgroupLimits): void {
-    this.#resources.update(changes);
+    this.#held.update(changes);
   }
 
   /** Ends everything inside at once. Resolves when nothing is left. */
@@ -143,6 +140,17 @@ export class RunningSandbox implements CommandHost {
 
   waitForEnd(): Promise<void> {
     return this.#awake(this.released);
+  }
+
+  async #release(): Promise<void> {
+    // Whoever waits for the result comes first.
+    await nextTurn();
+    await this.#services.turns.pass();
+    try {
+      await this.#resources?.release();
+    } finally {
+      this.#root.image?.[Symbol.dispose]();
+    }
   }
 
   /** Node does not exit while this is waited for, as it would with an idle sandbox. */
@@ -173,7 +181,7 @@ export class RunningSandbox implements CommandHost {
   }
 
   initShares(command: Command): boolean {
-    return this.#resources.holdsInit(command.cgroup);
+    return this.#held.holdsInit(command.cgroup);
   }
 
   onStarted(command: Command): void {
@@ -186,8 +194,7 @@ export class RunningSandbox implements CommandHost {
 
   #newCommand(spec: CommandSpec): Command {
     if (this.#isGone) throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox has ended: it runs no more commands');
-    const cgroup = this.#isOneShot ? this.cgroup : this.cgroup.child();
-    const command = new Command(++this.#lastCommand, spec, cgroup, this);
+    const command = new Command(++this.#lastCommand, spec, this);
     this.#commands.set(command.id, command);
     this.kernel.hold();
     void command.result.catch(() => undefined).finally(() => this.#forget(command));
@@ -197,16 +204,15 @@ export class RunningSandbox implements CommandHost {
   #forget(command: Command): void {
     this.#commands.delete(command.id);
     this.kernel.release();
-    if (!this.#isOneShot) void this.#removeGroup(command);
-  }
-
-  async #removeGroup(command: Command): Promise<void> {
-    if (command.spec.keepDescendants) return;
+    const keepsGroup = this.#isOneShot || command.spec.keepDescendants || !command.hasEntered;
     // One that cannot be removed yet goes with the sandbox's group, or with this application.
-    await command.cgroup.remove().catch(() => undefined);
+    if (!keepsGroup) command.cgroup.remove().catch(() => undefined);
   }
 
   async #startCommand(command: Command): Promise<void> {
+    await this.#services.turns.pass();
+    if (command.isOver) return;
+    command.enter(this.cgroup.child());
     const fds = this.#fdsOf(command);
     await this.#init?.exec(this.#planCommand(command), fds);
     command.onSent();
@@ -222,8 +228,9 @@ export class RunningSandbox implements CommandHost {
   /** An image may take minutes to arrive: only then does the start take a place among those that run at the same time. */
   async #begin(first: Command | undefined, begun: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
     try {
-      if (this.spec.image.kind === 'image') await this.#openImage(this.spec.image, signal);
+      if (this.spec.image.kind === 'image') this.#root.image = await this.#services.openImage(this.spec.image, signal);
       await this.#services.starts.add(async () => {
+        await this.#services.turns.pass();
         if (first?.isOver === true) return this.#onGone(undefined);
         await this.#launch(first);
         await begun;
@@ -235,17 +242,14 @@ export class RunningSandbox implements CommandHost {
     }
   }
 
-  async #openImage(request: ImageRequest, signal: AbortSignal | undefined): Promise<void> {
-    const image = await this.#services.openImage(request, signal);
-    this.#root.image = image;
-    this.#resources.defer(() => image[Symbol.dispose]());
-  }
-
   async #launch(first: Command | undefined): Promise<void> {
+    const resources = SandboxResources.take(this.#services, this.spec, this.#isOneShot);
+    this.#resources = resources;
+    first?.enter(resources.cgroup);
     const launched = await launchSandbox(this.#services, {
       id: this.id,
       spec: this.spec,
-      resources: this.#resources,
+      resources,
       image: this.#root.image,
       first: first && { plan: this.#planCommand(first), fds: this.#fdsOf(first) },
       onRecord: (record: StatusRecord) => this.#onRecord(record),
@@ -299,7 +303,7 @@ export class RunningSandbox implements CommandHost {
     this.#ready.reject(error);
     for (const command of this.#commands.values()) {
       // Nobody here asked for it: the kernel chose init when it was short of memory.
-      const isOom = !this.#isEnding && (command.cgroup.usage().oomKills ?? 0) > 0;
+      const isOom = !this.#isEnding && command.hasEntered && (command.cgroup.usage().oomKills ?? 0) > 0;
       if (record !== undefined) command.end(isOom ? 'oom' : 'killed');
       if (record === undefined || command.pid === undefined) command.fail(error);
       else command.complete({ ...record, value: 9 });
@@ -307,10 +311,4 @@ export class RunningSandbox implements CommandHost {
     this.#gone.resolve();
     this.#observer.onGone?.();
   }
-}
-
-function launcherDied(): CloisterError {
-  return new CloisterError('ERR_LAUNCHER', 'the launcher was killed, and every sandbox with it', {
-    hint: 'the next start makes another launcher; see whether the kernel killed it for memory (dmesg)',
-  });
 }

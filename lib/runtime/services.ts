@@ -6,6 +6,7 @@ import type { RootfsService } from '../rootfs/rootfs.js';
 import type { IdRanges } from '../security/id-ranges.js';
 import type { RlimitName, RlimitValue } from '../security/rlimits.js';
 import type { ImageRequest, OpenImage } from './image.js';
+import type { Turns } from '../shared/turns.js';
 import type { SandboxSpec } from './spec.js';
 
 /** Everything that starting a sandbox needs, wired by `api/host.ts`. */
@@ -20,6 +21,8 @@ export interface Services {
   readonly starts: PQueue;
   /** Finds an image, and fetches it where the request allows. @throws CloisterError `ERR_IMAGE_NOT_FOUND` and what pulling throws. */
   openImage(request: ImageRequest, signal: AbortSignal | undefined): Promise<OpenImage>;
+  /** What keeps Node's thread busy for long passes here, so that many starts at once do not stop the application. */
+  readonly turns: Turns;
   readonly maskedPaths: readonly string[];
   readonly rlimits: Readonly<Partial<Record<RlimitName, RlimitValue>>>;
   seccomp(spec: SandboxSpec): { readonly program: Uint8Array; readonly flags: number };
