@@ -24,6 +24,25 @@ Result<UniqueFd> Subdirectory(int dir, const char* name, const char* part, uint3
   return Result<UniqueFd>(static_cast<UniqueFd&&>(fd));
 }
 
+// Neither the kernel's configuration nor its module parameters decide what a layer means: an upper directory holds exactly the
+// changes, whole, and nothing in a lower one, whoever made it, leads to files of another path or layer (looking it up is EPERM).
+// Kernels since 4.19 know all of these; one that refuses any gets no overlay. Documentation/filesystems/overlayfs.rst
+constexpr KeyValue kOwnLayersOnly[] = {
+    {"redirect_dir", "nofollow"},
+    {"metacopy", "off"},
+    {"index", "off"},
+    {"nfs_export", "off"},
+};
+
+Status SetOptions(int context, const Array<const KeyValue>& options) {
+  for (const KeyValue& option : options) {
+    if (sys::FsConfig(context, FSCONFIG_SET_STRING, option.key, option.value, 0) != 0) {
+      return LastError("fsconfig(2)", option.key);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 void LockPath(uint32_t index, char (&path)[32]) { snprintf(path, sizeof path, "%s/%u", home::kLock, index); }
@@ -142,6 +161,7 @@ Status SourceBuilder::NewOverlay(const Source& source, SourceSet& set, UniqueFd&
       if (by_descriptor && !layers_by_descriptor) continue;
       return layers.error();
     }
+    CLOISTER_TRY(SetOptions(context.get(), {kOwnLayersOnly, 4}));
     // Without it unmounting waits for the whole file system of the upper layer, Documentation/filesystems/overlayfs.rst.
     if (source.unsynced && sys::FsConfig(context.get(), FSCONFIG_SET_FLAG, "volatile", nullptr, 0) != 0) {
       return LastError("fsconfig(2)", "volatile");
@@ -203,12 +223,7 @@ Status SourceBuilder::OverlayByPath(const Source& source, SourceSet& set, int co
   snprintf(upper_path, sizeof upper_path, "%s/%s/upper", home::kWork, source.upper_name);
   snprintf(work_path, sizeof work_path, "%s/%s/work", home::kWork, source.upper_name);
   const KeyValue options[] = {{"lowerdir", lowers}, {"upperdir", upper_path}, {"workdir", work_path}};
-  for (const KeyValue& option : options) {
-    if (sys::FsConfig(context, FSCONFIG_SET_STRING, option.key, option.value, 0) != 0) {
-      return LastError("fsconfig(2)", option.key);
-    }
-  }
-  return {};
+  return SetOptions(context, {options, 3});
 }
 
 }  // namespace cloister
