@@ -8,6 +8,7 @@ export { Sandbox, type SandboxState } from './api/sandbox.js';
 export { SandboxProcess, type OutputChunk } from './api/process.js';
 export { Volume, type VolumeMount } from './api/volume.js';
 export { Host, type HostOptions } from './api/host.js';
+export type { CommitOptions } from './api/commit-options.js';
 export type { DoctorCheck, DoctorReport } from './api/doctor.js';
 export type {
   CommandStamp,

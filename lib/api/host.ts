@@ -194,6 +194,7 @@ export class Host implements AsyncDisposable {
       }),
       storage,
       openImage: (request, signal) => (this.#images ??= this.#openImages(kernel, storage)).open(request, signal),
+      commitImage: (request) => (this.#images ??= this.#openImages(kernel, storage)).commit(request),
       ids: this.#ids,
       starts: new PQueue({ concurrency: this.#concurrency }),
       turns: new Turns(),

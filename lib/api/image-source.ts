@@ -1,3 +1,4 @@
+import { commitImage, type CommitRequest } from '../image/commit.js';
 import { openImages, type ImageContext } from '../image/image-context.js';
 import { pullImage } from '../image/pull.js';
 import { parseReference } from '../image/reference.js';
@@ -41,6 +42,11 @@ export class ImageSource {
       defaults: toImageDefaults(image.config),
       [Symbol.dispose]: () => hold[Symbol.dispose](),
     };
+  }
+
+  /** A new image of one of these. @throws CloisterError what `commitImage` throws. */
+  async commit(request: CommitRequest): Promise<StoredImage> {
+    return commitImage(await (this.#context ??= this.#open()), request);
   }
 
   async close(): Promise<void> {

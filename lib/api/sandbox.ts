@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'eventemitter3';
 import { CloisterError, invalidOption } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
+import type { StoredImage } from '../image/stored-image.js';
 import type { Command } from '../runtime/command.js';
 import { HealthMonitor, type HealthStatus } from '../runtime/health.js';
 import type { CommandResult } from '../runtime/result.js';
 import { RunningSandbox } from '../runtime/sandbox.js';
 import type { SandboxSpec } from '../runtime/spec.js';
 import { checkDuration, checkObject, checkSignal } from './check.js';
+import { commitSandbox } from './commit.js';
+import { checkCommit, type CommitOptions, type CommitSpec } from './commit-options.js';
 import { checkCommand, splitRunOptions, throwIfAborted } from './command-spec.js';
 import type { SandboxEvents, SandboxEventName, SandboxStats } from './events.js';
 import { Host } from './host.js';
@@ -57,6 +60,8 @@ export class Sandbox
   #health: HealthMonitor | undefined;
   #limits: CgroupLimits;
   #state: SandboxState = 'created';
+  /** The last one; they run one after another. */
+  #commits: Promise<unknown> = Promise.resolve();
 
   private constructor(host: Host, id: string, spec: SandboxSpec) {
     super();
@@ -260,6 +265,45 @@ export class Sandbox
       intervalMs,
       limits: () => this.#limits,
       signal: checkSignal('signal', fields['signal']),
+    });
+  }
+
+  /**
+   * Makes a new image: that of the sandbox and one more layer of exactly what was changed here since. Mounts, `/proc`, `/sys` and
+   * `/dev` are not in it, nor are sockets. Everything inside stands still while the files are read, unless `pause` is false.
+   *
+   * The name stands for the new image when it resolves; one that fails leaves it as it was.
+   *
+   * @param reference - `'me/app:1'`; `latest` where there is no tag.
+   * @throws CloisterError `ERR_UNSUPPORTED` for a sandbox that was not made of an image, or with the `copy` driver, which cannot
+   * tell the changes; `ERR_KERNEL` for a file that no layer can hold, and with errno `ESTALE` for one that is changed meanwhile;
+   * `ERR_INVALID_REFERENCE`, `ERR_INVALID_OPTION`, `ERR_SANDBOX_STATE`, `ERR_ABORTED`.
+   * @example
+   * ```ts
+   * await box.exec(['sh', '-c', 'echo hello > /greeting']);
+   * await box.commit('me/greeter:1', { cmd: ['cat', '/greeting'], labels: { stage: 'test' } });
+   * ```
+   */
+  async commit(reference: string, options: CommitOptions = {}): Promise<StoredImage> {
+    const spec = checkCommit(reference, options);
+    const commit = this.#commits.then(() => this.#commit(spec));
+    this.#commits = commit.catch(() => undefined);
+    return commit;
+  }
+
+  #commit(spec: CommitSpec): Promise<StoredImage> {
+    const running = this.#alive('commit', ['running', 'paused']);
+    let isOurPause = false;
+    return commitSandbox(this.#host.services, running, spec, {
+      pause: async () => {
+        if (this.#state !== 'running') return;
+        await this.pause();
+        isOurPause = true;
+      },
+      resume: async () => {
+        if (isOurPause && this.#state === 'paused') await this.resume();
+        isOurPause = false;
+      },
     });
   }
 

@@ -41,11 +41,16 @@ export function indexBytes(
   );
 }
 
-export function manifestBytes(config: Descriptor, layers: readonly Descriptor[]): Buffer {
+/** @param mediaType - OCI's manifest or Docker's of schema 2. */
+export function manifestBytes(
+  config: Descriptor,
+  layers: readonly Descriptor[],
+  mediaType: string = MEDIA_TYPE.ociManifest,
+): Buffer {
   return Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
-      mediaType: MEDIA_TYPE.ociManifest,
+      mediaType,
       config: descriptorJson(config),
       layers: layers.map(descriptorJson),
     }),

@@ -1,4 +1,7 @@
+import { Socket } from 'node:net';
+import { throwIfAborted } from '../shared/abort.js';
 import { nativeParts } from './addon.js';
+import { closeDescriptor } from './descriptor.js';
 import { callAddon } from './kernel.js';
 import { layerError } from './layers.js';
 import type { IdMapEntry } from './plan.js';
@@ -23,6 +26,11 @@ export interface Packed {
   /** Sockets, and files that are mounted over others. */
   readonly skipped: number;
 }
+
+const WHAT = 'packing a layer';
+
+/** As much as an unprivileged user may ask for, pipe(7): the packer need not wait for every turn of the event loop. */
+const PIPE_BYTES = 2 ** 20;
 
 const HINTS: Readonly<Record<string, string>> = {
   ESTALE: 'something writes to the tree: pause or end it first',
@@ -59,5 +67,36 @@ export async function packTree(directory: number, output: number, options: PackO
     return await callAddon(() => nativeParts().addon.packTree(directory, output, complete));
   } catch (error) {
     throw layerError(error, HINTS);
+  }
+}
+
+/**
+ * {@link packTree} as a stream. It ends without an error only when all of the tree is packed; leaving the loop ends the packing.
+ *
+ * @returns what {@link packTree} resolves with, as the generator's value.
+ * @throws CloisterError as {@link packTree}; `ERR_ABORTED`.
+ */
+export async function* packArchive(
+  directory: number,
+  { signal, ...options }: PackOptions & { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<Buffer, Packed> {
+  throwIfAborted(signal, WHAT);
+  const [output, input] = callAddon(() => nativeParts().addon.pipe('read', PIPE_BYTES));
+  const packing = packTree(directory, input, options);
+  closeDescriptor(input);
+  packing.catch(() => undefined);
+  const socket = new Socket({ fd: output, readable: true, writable: false });
+  const stop = (): void => void socket.destroy();
+  signal?.addEventListener('abort', stop);
+  try {
+    for await (const chunk of socket as AsyncIterable<Buffer>) yield chunk;
+    return await packing;
+  } catch (error) {
+    throwIfAborted(signal, WHAT);
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    socket.destroy();
+    await packing.catch(() => undefined);
   }
 }
