@@ -77,9 +77,9 @@ export class BlobWriter implements AsyncDisposable {
     return this.#resumedBytes;
   }
 
-  /** What there is of it, for a source that goes on from here. */
-  get prefix(): { readonly offset: number; readonly hash: Hash } {
-    return { offset: this.#bytes, hash: this.#hash };
+  /** What there is of it, for a source that goes on from here; `write` keeps the hash. */
+  get prefix(): { readonly offset: number; readonly hash: Hash; readonly isKept: true } {
+    return { offset: this.#bytes, hash: this.#hash, isKept: true };
   }
 
   /** The bytes that were there when it was opened. */

@@ -12,8 +12,13 @@ import { Backoff, mayPass } from './http/retry.js';
 export interface BlobPrefix {
   /** How many bytes of it there are: the first byte to get. */
   readonly offset: number;
-  /** Of exactly these bytes, of the digest's algorithm. It is copied, not changed. */
+  /** Of exactly these bytes, of the digest's algorithm. */
   readonly hash: Hash;
+  /**
+   * Whoever takes the chunks adds each to `hash` before asking for the next, so that nothing is hashed twice. Default: false,
+   * which copies the hash.
+   */
+  readonly isKept?: boolean;
 }
 
 /** A connection that brings that much and breaks may break again as often as before. */
@@ -36,6 +41,7 @@ export class BlobDownload {
   readonly #call: Call;
   readonly #what: string;
   readonly #hash: Hash;
+  readonly #isKept: boolean;
   #position: number;
   /** False after the registry gave another range than was asked for. */
   #usesRanges = true;
@@ -44,13 +50,14 @@ export class BlobDownload {
     endpoint: Endpoint,
     repository: string,
     descriptor: Descriptor,
-    { offset, hash }: BlobPrefix,
+    { offset, hash, isKept = false }: BlobPrefix,
     signal: AbortSignal | undefined,
   ) {
     this.#endpoint = endpoint;
     this.#descriptor = descriptor;
     this.#position = offset;
-    this.#hash = hash.copy();
+    this.#hash = isKept ? hash : hash.copy();
+    this.#isKept = isKept;
     this.#call = {
       what: `get blob ${descriptor.digest}`,
       repository,
@@ -65,7 +72,7 @@ export class BlobDownload {
 
   /** What has been got and handed on: another place can go on from here. */
   get prefix(): BlobPrefix {
-    return { offset: this.#position, hash: this.#hash };
+    return { offset: this.#position, hash: this.#hash, isKept: this.#isKept };
   }
 
   /**
@@ -131,7 +138,7 @@ export class BlobDownload {
       at += chunk.length;
       if (at > size) throw mismatch(this.#what, `expected ${size} bytes, got more`, digest);
       if (news.length === 0) continue;
-      this.#hash.update(news);
+      if (!this.#isKept) this.#hash.update(news);
       this.#position += news.length;
       yield news;
     }
