@@ -9,11 +9,26 @@ export { SandboxProcess, type OutputChunk } from './api/process.js';
 export { Volume, type VolumeMount } from './api/volume.js';
 export { Host, type HostOptions } from './api/host.js';
 export type { CommitOptions } from './api/commit-options.js';
+export { Image, type PushedImage } from './api/image.js';
+export type { ImageDetails, ImageHistoryEntry, ImageLayer, ImagePlatform } from './api/image-facts.js';
+export type {
+  ImageListOptions,
+  ImageOptions,
+  ImagePruneOptions,
+  ImagePullOptions,
+  ImagePushOptions,
+  ImageRemoveOptions,
+  ImageTransferOptions,
+} from './api/image-options.js';
 export type { DoctorCheck, DoctorReport } from './api/doctor.js';
 export type {
   CommandStamp,
   EventStamp,
   HostEvent,
+  ImageDigestStamp,
+  ImageEventName,
+  ImageEvents,
+  ImageStamp,
   SandboxEventName,
   SandboxEvents,
   SandboxStats,
@@ -49,6 +64,11 @@ export type { PullPolicy } from './runtime/image.js';
 export type { StorageDriver } from './rootfs/choose.js';
 export type { Snapshot, Snapshotter, StoredLayer, Unusable } from './shared/snapshotter.js';
 export type { Digest, DigestAlgorithm } from './shared/digest.js';
+export type { ExposedPort, HistoryEntry, ImageConfig } from './image/image-config.js';
+export type { Healthcheck } from './image/healthcheck.js';
+export type { Platform } from './image/platform.js';
+export type { ImageProgress, LayerPhase, OnProgress } from './image/progress.js';
+export type { RemovedContent } from './image/remove.js';
 export type { RegistryOptions } from './image/registry/options.js';
 export type { Credentials } from './image/registry/auth/credentials.js';
 export type { TlsOptions } from './image/registry/http/certificates.js';

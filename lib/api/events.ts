@@ -1,5 +1,6 @@
 import type { HealthReport } from '../runtime/health.js';
 import type { CommandResult } from '../runtime/result.js';
+import type { Digest } from '../shared/digest.js';
 import type { LimitOptions } from './options.js';
 
 /** When and where. */
@@ -47,8 +48,41 @@ export interface SandboxEvents {
 /** The name of an event. */
 export type SandboxEventName = keyof SandboxEvents;
 
-/** One event of any sandbox of a host. */
-export type HostEvent = { [Name in SandboxEventName]: { readonly type: Name } & SandboxEvents[Name] }[SandboxEventName];
+/** When, and to which image. */
+export interface ImageStamp {
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  /** No event of a sandbox. */
+  readonly sandbox?: undefined;
+  /** Its name, in full. */
+  readonly reference: string;
+}
+
+/** The same with the image that the name stands for. */
+export interface ImageDigestStamp extends ImageStamp {
+  /** Of its manifest. */
+  readonly digest: Digest;
+}
+
+/** What a host tells of its images, by name. */
+export interface ImageEvents {
+  /** It was fetched from its registry, or found there unchanged. */
+  'image-pulled': ImageDigestStamp;
+  /** `digest` is what its registry has by this name now: an index, where it was pushed for several platforms. */
+  'image-pushed': ImageDigestStamp;
+  /** The name was given, to what `source` stood for. */
+  'image-tagged': ImageDigestStamp & { readonly source: string };
+  /** The name is gone. */
+  'image-removed': ImageStamp;
+}
+
+/** The name of an event of images. */
+export type ImageEventName = keyof ImageEvents;
+
+type Named<Events> = { [Name in keyof Events]: { readonly type: Name } & Events[Name] }[keyof Events];
+
+/** One event of any sandbox or image of a host. */
+export type HostEvent = Named<SandboxEvents> | Named<ImageEvents>;
 
 /** Point-in-time use of a sandbox, all its commands together. */
 export interface SandboxStats {

@@ -2,6 +2,7 @@ import { invalidOption } from '../errors.js';
 import { parseReference } from '../image/reference.js';
 import { PULL_POLICIES } from '../runtime/image.js';
 import type { MountSpec, SandboxSpec } from '../runtime/spec.js';
+import { identityOf } from './image-identity.js';
 import { checkBoolean, checkChoice, checkHostPath, checkInteger, checkObject, checkPath, checkSize } from './check.js';
 
 /** Options about a sandbox's files: its root, what changes there, and what is mounted on it. */
@@ -17,7 +18,9 @@ export function checkImage(value: unknown, policy: unknown): SandboxSpec['image'
   if (value === undefined || value === 'host') return { kind: 'host' };
   if (typeof value === 'string') return { kind: 'image', reference: parseReference(value).toString(), pull };
   if (typeof value !== 'object')
-    throw invalidOption('image', "'host', a reference such as 'debian:12', or { directory }", value);
+    throw invalidOption('image', "'host', a reference such as 'debian:12', an Image, or { directory }", value);
+  const record = identityOf(value)?.record;
+  if (record !== undefined) return { kind: 'image', reference: record.reference, manifest: record.manifest, pull };
   const expected = 'a directory of a root file system';
   const { directory } = checkObject('image', value, ['directory']);
   const { path, about } = checkHostPath('image.directory', directory, expected);

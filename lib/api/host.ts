@@ -9,7 +9,8 @@ import { openCgroupManager } from '../cgroup/open.js';
 import type { CgroupManager } from '../cgroup/manager.js';
 import { checkRegistryOptions, type RegistryOptions } from '../image/registry/options.js';
 import { LinuxKernel } from '../native/linux-kernel.js';
-import { chooseStorage, STORAGE_DRIVERS, type StorageChoice, type StorageDriver } from '../rootfs/choose.js';
+import { lockRange } from '../native/lock-range.js';
+import { chooseStorage, STORAGE_DRIVERS, type StorageDriver } from '../rootfs/choose.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
 import { RootfsService } from '../rootfs/rootfs.js';
 import type { Services } from '../runtime/services.js';
@@ -23,7 +24,7 @@ import { AsyncQueue } from './async-queue.js';
 import { checkBoolean, checkChoice, checkInteger, checkObject, checkPath } from './check.js';
 import { ImageSource } from './image-source.js';
 import { diagnose, type DoctorReport } from './doctor.js';
-import type { HostEvent } from './events.js';
+import type { HostEvent, ImageEventName, ImageEvents } from './events.js';
 import type { Sandbox } from './sandbox.js';
 import { SandboxRegistry } from './sandbox-registry.js';
 
@@ -63,14 +64,14 @@ export class Host implements AsyncDisposable {
   readonly stateDir: string;
   /** @internal */
   readonly sandboxes = new SandboxRegistry<Sandbox>();
-  readonly #storage: StorageDriver | Snapshotter | undefined;
-  readonly #registries: RegistryOptions;
+  /** @internal Its images: their operations need nothing that starting sandboxes needs. */
+  readonly images: ImageSource;
+  readonly #storage: Services['storage'];
   readonly #concurrency: number;
   readonly #allowNoCgroups: boolean;
   readonly #bus = new EventEmitter<{ event: [HostEvent] }>();
   #services: Services | undefined;
   #ids: IdRanges | undefined;
-  #images: ImageSource | undefined;
   #isClosed = false;
 
   constructor(options: HostOptions = {}) {
@@ -84,8 +85,16 @@ export class Host implements AsyncDisposable {
     ]);
     this.root = fields['root'] === undefined ? '/var/lib/cloister' : checkPath('root', fields['root']);
     this.stateDir = fields['stateDir'] === undefined ? '/run/cloister' : checkPath('stateDir', fields['stateDir']);
-    this.#storage = checkStorage(fields['storage']);
-    this.#registries = checkRegistries(fields['registries']);
+    const driver = checkStorage(fields['storage']);
+    this.#storage = once(() => chooseStorage(this.root, driver));
+    this.images = new ImageSource({
+      directory: this.root,
+      registries: checkRegistries(fields['registries']),
+      lockRange,
+      snapshotter: async () => (await this.#storage()).snapshotter,
+      onPulled: ({ record }) =>
+        this.tell('image-pulled', { reference: record.reference, digest: record.manifest.digest }),
+    });
     this.#concurrency = checkInteger('concurrency', fields['concurrency'], [1, 1024], 16);
     this.#allowNoCgroups = checkBoolean('allowNoCgroups', fields['allowNoCgroups'], false);
   }
@@ -116,11 +125,12 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Events of all its sandboxes from now on. Leaving the loop ends the subscription.
+   * Events of all its sandboxes and images from now on: what this object does, not what other processes do. Leaving the loop
+   * ends the subscription.
    *
    * @example
    * ```ts
-   * for await (const event of Host.default.events()) console.log(event.type, event.sandbox);
+   * for await (const event of Host.default.events()) console.log(event.type, event.sandbox ?? event.reference);
    * ```
    */
   events(): AsyncIterableIterator<HostEvent> {
@@ -135,22 +145,27 @@ export class Host implements AsyncDisposable {
     this.#bus.emit('event', event);
   }
 
+  /** @internal Of an image. */
+  tell<Name extends ImageEventName>(type: Name, facts: Omit<ImageEvents[Name], 'time' | 'sandbox'>): void {
+    if (this.isObserved) this.emit({ type, time: Date.now(), ...facts } as never);
+  }
+
   /** @internal True when somebody reads `events()`. */
   get isObserved(): boolean {
     return this.#bus.listenerCount('event') > 0;
   }
 
   /**
-   * Removes every sandbox and gives back what this object holds. No sandbox can be started afterwards.
+   * Removes every sandbox, ends every operation on images and gives back what this object holds. It cannot be used afterwards.
    * A program that just ends needs no such call: the launcher cleans up after it.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.sandboxes.all()].map((sandbox) => sandbox.remove()));
     const services = this.#services;
+    await services?.starts.onIdle();
+    await this.images.close();
     if (services === undefined) return;
-    await services.starts.onIdle();
-    await this.#images?.close();
     await services.kernel.close();
     services.cgroups.dispose();
     this.#ids?.dispose();
@@ -183,18 +198,17 @@ export class Host implements AsyncDisposable {
     cgroups.sweep().catch(() => undefined);
     this.#ids = new IdRanges(join(this.stateDir, 'ids'), (fd) => kernel.tryLock(fd));
     const version = kernelVersion(release());
-    const storage = once(() => chooseStorage(this.root, this.#storage));
     return {
       kernel,
       cgroups,
       rootfs: new RootfsService({
         directory: this.root,
         cloneMount: (path, recursive) => kernel.cloneMount(path, recursive),
-        snapshotter: async () => (await storage()).snapshotter,
+        snapshotter: async () => (await this.#storage()).snapshotter,
       }),
-      storage,
-      openImage: (request, signal) => (this.#images ??= this.#openImages(kernel, storage)).open(request, signal),
-      commitImage: (request) => (this.#images ??= this.#openImages(kernel, storage)).commit(request),
+      storage: this.#storage,
+      openImage: (request, signal) => this.images.open(request, signal),
+      commitImage: (request) => this.images.commit(request),
       ids: this.#ids,
       starts: new PQueue({ concurrency: this.#concurrency }),
       turns: new Turns(),
@@ -205,15 +219,6 @@ export class Host implements AsyncDisposable {
       }),
       seccomp: (spec) => planFilter(spec, version),
     };
-  }
-
-  #openImages(kernel: LinuxKernel, storage: () => Promise<StorageChoice>): ImageSource {
-    return new ImageSource({
-      directory: this.root,
-      registries: this.#registries,
-      lockRange: (fd, kind, start, length) => kernel.lockRange(fd, kind, start, length),
-      snapshotter: async () => (await storage()).snapshotter,
-    });
   }
 
   #openCgroups(kernel: LinuxKernel): CgroupManager {

@@ -1,11 +1,14 @@
 import { commitImage, type CommitRequest } from '../image/commit.js';
 import { openImages, type ImageContext } from '../image/image-context.js';
-import { pullImage } from '../image/pull.js';
-import { parseReference } from '../image/reference.js';
+import { pullImage, type PullOptions } from '../image/pull.js';
+import { parseReference, type Reference } from '../image/reference.js';
 import { RegistryClient } from '../image/registry/client.js';
 import type { RegistryOptions } from '../image/registry/options.js';
-import { getImage, holdImage, type StoredImage } from '../image/stored-image.js';
+import { getImage, holdImage, readImage, type StoredImage } from '../image/stored-image.js';
+import { unpackStored } from '../image/unpack-stored.js';
+import { CloisterError } from '../errors.js';
 import type { ImageRequest, OpenImage } from '../runtime/image.js';
+import { throwIfAborted } from '../shared/abort.js';
 import type { LockRange } from '../shared/lock-file.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
 import { toImageDefaults } from './image-defaults.js';
@@ -16,12 +19,24 @@ export interface ImageSourceOptions {
   readonly registries: RegistryOptions;
   readonly lockRange: LockRange;
   readonly snapshotter: () => Promise<Snapshotter>;
+  /** Told when a registry was asked, successfully. */
+  readonly onPulled: (image: StoredImage) => void;
 }
 
-/** The images of one host: found here, or fetched from their registry. */
+/** What an operation works with. */
+export interface ImageTools {
+  readonly context: ImageContext;
+  readonly client: RegistryClient;
+  /** The caller's, and that of the host. */
+  readonly signal: AbortSignal;
+}
+
+/** The images of one host: found here, or fetched from their registry. Opened at the first use. */
 export class ImageSource {
   readonly #options: ImageSourceOptions;
   readonly #client: RegistryClient;
+  readonly #closing = new AbortController();
+  readonly #operations = new Set<Promise<unknown>>();
   #context: Promise<ImageContext & Disposable> | undefined;
 
   /** @throws CloisterError `ERR_INVALID_OPTION` */
@@ -30,38 +45,82 @@ export class ImageSource {
     this.#client = new RegistryClient(options.registries);
   }
 
-  /** An image for one sandbox. @throws CloisterError what pulling throws; `ERR_IMAGE_NOT_FOUND` */
-  async open(request: ImageRequest, signal: AbortSignal | undefined): Promise<OpenImage> {
-    const context = await (this.#context ??= this.#open());
-    const image = await this.#find(context, request, signal);
-    const hold = await holdImage(context, image, signal);
-    return {
-      reference: image.record.reference,
-      digest: image.record.manifest.digest,
-      layers: image.config.diffIds,
-      defaults: toImageDefaults(image.config),
-      [Symbol.dispose]: () => hold[Symbol.dispose](),
-    };
+  /**
+   * Runs one operation, which ends when the host is closed.
+   *
+   * @param what - for messages: `'pulling debian:12'`.
+   * @throws CloisterError `ERR_SANDBOX_STATE` on a closed host, `ERR_ABORTED`, and what the operation throws.
+   */
+  async use<T>(what: string, signal: AbortSignal | undefined, work: (tools: ImageTools) => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw new CloisterError('ERR_SANDBOX_STATE', `${what}: the host was closed`);
+    throwIfAborted(signal, what);
+    const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    const operation = this.#open().then((context) => work({ context, client: this.#client, signal: either }));
+    this.#operations.add(operation);
+    try {
+      return await operation;
+    } finally {
+      this.#operations.delete(operation);
+    }
   }
 
   /** A new image of one of these. @throws CloisterError what `commitImage` throws. */
-  async commit(request: CommitRequest): Promise<StoredImage> {
-    return commitImage(await (this.#context ??= this.#open()), request);
+  commit(request: CommitRequest): Promise<StoredImage> {
+    return this.use(`committing ${request.reference}`, request.signal, ({ context, signal }) =>
+      commitImage(context, { ...request, signal }),
+    );
   }
 
+  /** An image for one sandbox. @throws CloisterError what pulling throws; `ERR_IMAGE_NOT_FOUND` */
+  async open(request: ImageRequest, signal: AbortSignal | undefined): Promise<OpenImage> {
+    return this.use(`opening ${request.reference}`, signal, async (tools) => {
+      const { context } = tools;
+      const image = await this.#find(tools, request);
+      using _unpacked = await unpackStored(context, image, tools.signal);
+      const hold = await holdImage(context, image, tools.signal);
+      return {
+        reference: image.record.reference,
+        digest: image.record.manifest.digest,
+        layers: image.config.diffIds,
+        defaults: toImageDefaults(image.config),
+        [Symbol.dispose]: () => hold[Symbol.dispose](),
+      };
+    });
+  }
+
+  /** Asks the registry, unless the policy is `'missing'` and the image is here. */
+  async pull(
+    { context, client, signal }: ImageTools,
+    reference: Reference,
+    options: PullOptions,
+  ): Promise<StoredImage> {
+    const startedAt = Date.now();
+    const image = await pullImage(context, client, reference, { ...options, signal });
+    if (image.record.updated >= startedAt) this.#options.onPulled(image);
+    return image;
+  }
+
+  /** Ends what is under way. */
   async close(): Promise<void> {
-    (await this.#context)?.[Symbol.dispose]();
+    this.#closing.abort(new CloisterError('ERR_SANDBOX_STATE', 'the host was closed'));
+    await Promise.allSettled(this.#operations);
+    const context = await this.#context?.catch(() => undefined);
+    context?.[Symbol.dispose]();
     await this.#client.close();
   }
 
-  #find(context: ImageContext, { reference, pull }: ImageRequest, signal?: AbortSignal): Promise<StoredImage> {
+  #find(tools: ImageTools, { reference, pull, manifest }: ImageRequest): Promise<StoredImage> {
+    const { context } = tools;
+    if (manifest !== undefined) return readImage(context, { reference, target: manifest, manifest, updated: 0 });
     if (pull === 'never') return getImage(context, reference);
-    const options = { policy: pull, ...(signal === undefined ? {} : { signal }) };
-    return pullImage(context, this.#client, parseReference(reference), options);
+    return this.pull(tools, parseReference(reference), { policy: pull });
   }
 
-  async #open(): Promise<ImageContext & Disposable> {
+  /** What failed once is tried again. */
+  #open(): Promise<ImageContext> {
     const { directory, lockRange, snapshotter } = this.#options;
-    return openImages(directory, lockRange, await snapshotter());
+    this.#context ??= snapshotter().then((layers) => openImages(directory, lockRange, layers));
+    this.#context.catch(() => (this.#context = undefined));
+    return this.#context;
   }
 }

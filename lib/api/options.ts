@@ -6,6 +6,7 @@ import type { RlimitName, RlimitValue } from '../security/rlimits.js';
 import type { SeccompProfile } from '../security/seccomp/profile.js';
 import type { Duration, Size } from '../shared/quantity.js';
 import type { Host } from './host.js';
+import type { Image } from './image.js';
 import type { VolumeMount } from './volume.js';
 
 /** Rates and share of the disk behind the sandbox's files. */
@@ -117,10 +118,10 @@ export interface SandboxOptions extends ProcessOptions {
   /** Letters, digits, dots, dashes and underscores; unlike any other's. Default: the id. */
   name?: string;
   /**
-   * `'host'`: the host's own programs, read-only under a private layer. Or an image, by its reference, such as `'debian:12'`. Or a directory
-   * that holds a root file system.
+   * `'host'`: the host's own programs, read-only under a private layer. Or an image, by its reference, such as `'debian:12'`, or as an
+   * `Image` of the same host: exactly that one, whatever its name stands for by now. Or a directory that holds a root file system.
    */
-  image?: 'host' | (string & {}) | { directory: string };
+  image?: 'host' | (string & {}) | Image | { directory: string };
   /** Whether a reference is fetched from its registry: when it is not here (the default), every time, or never. */
   pull?: PullPolicy;
   limits?: LimitOptions;

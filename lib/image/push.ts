@@ -9,7 +9,7 @@ import { ProgressTracker, type OnProgress } from './progress.js';
 import { reachableFrom } from './reachable.js';
 import { parseReference, withDigest, type Reference } from './reference.js';
 import type { RegistryClient } from './registry/client.js';
-import { getImage } from './stored-image.js';
+import { getImage, type StoredImage } from './stored-image.js';
 
 export interface PushOptions {
   /** Sends the image of this platform alone. Default: an index with all platforms that are here, or the one image there is. */
@@ -37,7 +37,7 @@ async function mountSources(context: ImageContext, target: Reference): Promise<R
  * Sends an image to a registry: what the registry has, or has in another repository, is not sent again. The name changes there
  * at the end, when all that it stands for has arrived.
  *
- * @param source - the image's name here, in full.
+ * @param source - the image, or its name here, in full.
  * @param target - where to; usually the same name.
  * @returns what the name stands for at the registry now.
  * @throws CloisterError what the registry client throws; `ERR_IMAGE_NOT_FOUND`; `ERR_NOT_FOUND` when layers are not here,
@@ -46,12 +46,12 @@ async function mountSources(context: ImageContext, target: Reference): Promise<R
 export async function pushImage(
   context: ImageContext,
   client: RegistryClient,
-  source: string,
+  source: string | StoredImage,
   target: Reference,
   { platform, concurrency = DEFAULT_CONCURRENCY, onProgress, signal }: PushOptions = {},
 ): Promise<Descriptor> {
   using lease = context.content.lease();
-  const image = await getImage(context, source);
+  const image = typeof source === 'string' ? await getImage(context, source) : source;
   const { root, documents, configs, layers } = await planParts(context, lease, image, platform);
   const mounts = await mountSources(context, target);
   const progress = new ProgressTracker(layers, onProgress);

@@ -57,6 +57,8 @@ async function isInUse(context: ImageContext, record: ImageRecord, others: reado
 export interface RemoveOptions {
   /** Removes the name of an image that sandboxes run; what they use stays until they end. Default: false. */
   readonly force?: boolean;
+  /** Only when the name stands for this image. */
+  readonly manifest?: Digest | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -69,7 +71,7 @@ export interface RemoveOptions {
 export async function removeImage(
   context: ImageContext,
   reference: string,
-  { force = false, signal }: RemoveOptions = {},
+  { force = false, manifest, signal }: RemoveOptions = {},
 ): Promise<RemovedContent> {
   {
     using _lock = await context.names.lock(signal);
@@ -78,6 +80,12 @@ export async function removeImage(
     if (record === undefined) {
       throw new CloisterError('ERR_IMAGE_NOT_FOUND', `there is no image ${reference} on this machine`, {
         subject: reference,
+      });
+    }
+    if (manifest !== undefined && record.manifest.digest !== manifest) {
+      throw new CloisterError('ERR_IMAGE_NOT_FOUND', `${reference} does not stand for ${manifest} any more`, {
+        subject: reference,
+        hint: 'give the name as a text to remove what it stands for now',
       });
     }
     using claim = new Claim(context.content.locks);

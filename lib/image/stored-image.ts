@@ -21,8 +21,10 @@ function imageNotFound(reference: string, cause?: unknown): CloisterError {
 }
 
 /** Reads the manifest and configuration of a record. @throws CloisterError `ERR_IMAGE_NOT_FOUND` when they were collected. */
-export async function readImage({ documents }: ImageContext, record: ImageRecord): Promise<StoredImage> {
+export async function readImage({ content, documents }: ImageContext, record: ImageRecord): Promise<StoredImage> {
   const { reference } = record;
+  // What was read once is remembered, also when it is gone.
+  if (!(await content.has(record.manifest.digest))) throw imageNotFound(reference);
   try {
     const { manifest } = await documents.manifest(record.manifest, reference);
     if (manifest.kind !== 'manifest') throw imageNotFound(reference);

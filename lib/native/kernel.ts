@@ -1,5 +1,4 @@
 import { CloisterError } from '../errors.js';
-import type { LockKind } from '../shared/lock-file.js';
 import type { Addon } from './addon.js';
 import { errnoName } from './errno.js';
 import type { CommandFds, CommandPlan, LaunchPlan } from './plan.js';
@@ -41,8 +40,6 @@ export interface Kernel {
   cloneMount(path: string, recursive: boolean): number;
   /** Read end, write end; ours does not block. */
   pipe(ours: 'read' | 'write'): [number, number];
-  /** fcntl(2) `F_OFD_SETLK` on a range of a file; false when another open file description is in the way. */
-  lockRange(fd: number, kind: LockKind | 'none', start: number, length: number): boolean;
   tryLock(fd: number): boolean;
   resizeTerminal(fd: number, columns: number, rows: number): void;
   /** Loads an eBPF device program (`struct bpf_insn[]`) and attaches it to a v2 group, given as its directory. */

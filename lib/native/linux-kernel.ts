@@ -1,6 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
 import { posix } from 'node:path';
-import type { LockKind } from '../shared/lock-file.js';
 import { nativeParts, type Addon } from './addon.js';
 import { closeDescriptor } from './descriptor.js';
 import { callAddon, type FirstCommand, type Kernel, type KernelSandbox } from './kernel.js';
@@ -122,10 +121,6 @@ export class LinuxKernel implements Kernel {
 
   pipe(ours: 'read' | 'write'): [number, number] {
     return callAddon(() => this.#addon.pipe(ours, 0));
-  }
-
-  lockRange(fd: number, kind: LockKind | 'none', start: number, length: number): boolean {
-    return callAddon(() => this.#addon.lockRange(fd, kind, start, length));
   }
 
   tryLock(fd: number): boolean {

@@ -1,3 +1,4 @@
+import type { Descriptor } from '../image/descriptor.js';
 import type { Digest } from '../shared/digest.js';
 import type { HealthCheck } from './health.js';
 
@@ -36,7 +37,9 @@ export type PullPolicy = (typeof PULL_POLICIES)[number];
 
 /** Which image, and where it may come from. */
 export interface ImageRequest {
-  /** A reference, or the digest of an image that is here. */
+  /** In full. */
   readonly reference: string;
   readonly pull: PullPolicy;
+  /** This one, whatever the reference stands for by now; it is not fetched. */
+  readonly manifest?: Descriptor;
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { archive, directory, file, symlink } from './tar.js';
+import { layerOf, testImage, type TestImage } from './test-image.js';
 
 const PROGRAMS = [
   'sh',
@@ -7,14 +8,17 @@ const PROGRAMS = [
   'chmod',
   'chown',
   'echo',
+  'env',
   'id',
   'ln',
   'ls',
   'mkdir',
   'mkfifo',
   'mv',
+  'pwd',
   'rm',
   'sleep',
+  'stat',
   'touch',
   'true',
 ];
@@ -29,4 +33,11 @@ export function busyboxLayer(...more: readonly Uint8Array[]): Buffer {
     file('etc/group', 'root:x:0:\n'),
     ...more,
   );
+}
+
+/** An image that runs: a layer of busybox, and one with the file `/which`. */
+export function busyboxImage(which: string, config: object = {}): TestImage {
+  return testImage([busyboxLayer(), layerOf({ which })], {
+    config: { Env: ['PATH=/bin'], Cmd: ['/bin/sh'], ...config },
+  });
 }

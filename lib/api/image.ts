@@ -1,0 +1,246 @@
+import { listImages } from '../image/find-image.js';
+import type { ImageConfig } from '../image/image-config.js';
+import type { ImageRecord } from '../image/image-names.js';
+import { formatPlatform } from '../image/platform.js';
+import { pushImage } from '../image/push.js';
+import { parseReference } from '../image/reference.js';
+import { pruneImages, removeImage, type RemovedContent } from '../image/remove.js';
+import type { StoredImage } from '../image/stored-image.js';
+import { tagImage } from '../image/tag.js';
+import type { Digest } from '../shared/digest.js';
+import type { Host } from './host.js';
+import { detailsOf, historyOf, layersOf, sizeOf } from './image-facts.js';
+import type { ImageDetails, ImageHistoryEntry, ImageLayer } from './image-facts.js';
+import { IDENTITY, type ImageIdentity } from './image-identity.js';
+import { checkChosen, findChosen } from './image-lookup.js';
+import { checkBase, checkFlag, checkList, checkName, checkPull, checkPush } from './image-options.js';
+import type {
+  ImageListOptions,
+  ImageOptions,
+  ImagePruneOptions,
+  ImagePullOptions,
+  ImagePushOptions,
+  ImageRemoveOptions,
+} from './image-options.js';
+
+/** What a registry has by a name now. */
+export interface PushedImage {
+  /** In full. */
+  readonly reference: string;
+  /** Of the manifest, or of the index. */
+  readonly digest: Digest;
+}
+
+/**
+ * An image on this machine: what a sandbox can be made of. The object stays what it is when its name is moved to another image;
+ * given to a sandbox or an operation, it means exactly this one.
+ *
+ * Names are read with Docker's defaults: `debian:12` is `docker.io/library/debian:12`. An image that is here is also found by
+ * `name@digest`, and by its digest alone. All operations may run in several processes at once; one that fails leaves the names
+ * as they were.
+ *
+ * @example
+ * ```ts
+ * const image = await Image.pull('registry.example/team/app:1');
+ * const { stdout } = await Sandbox.run(['app', '--version'], { image });
+ * ```
+ */
+export class Image {
+  /** In full: `docker.io/library/debian:12`. */
+  readonly reference: string;
+  /** Of its manifest. */
+  readonly digest: Digest;
+  /** What its name stands for at its registry: an index, or the image itself. */
+  readonly target: Digest;
+  /** Digest of its configuration, which Docker calls the id of the image. */
+  readonly id: Digest;
+  /** As `'linux/amd64'`. */
+  readonly platform: string;
+  /** How it wants to be run. */
+  readonly config: ImageConfig;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Bytes of all that it consists of, as it is stored and sent; shared layers count in each image. */
+  readonly size: number;
+  /** Bottom first. */
+  readonly layers: readonly ImageLayer[];
+  /** Oldest first. */
+  readonly history: readonly ImageHistoryEntry[];
+  readonly #host: Host;
+  readonly #record: ImageRecord;
+
+  private constructor(host: Host, stored: StoredImage) {
+    const { record, manifest, config } = stored;
+    this.#host = host;
+    this.#record = record;
+    this.reference = record.reference;
+    this.digest = record.manifest.digest;
+    this.target = record.target.digest;
+    this.id = manifest.config.digest;
+    this.platform = formatPlatform(config.platform);
+    this.config = config;
+    this.labels = config.labels;
+    this.size = sizeOf(stored);
+    this.layers = layersOf(stored);
+    this.history = historyOf(stored);
+    Object.freeze(this);
+  }
+
+  /**
+   * Gets an image from its registry and unpacks it; what is here already is not fetched again, and what an earlier pull began
+   * is continued. A pull that fails leaves the image of this name as it was.
+   *
+   * @throws CloisterError `ERR_INVALID_REFERENCE`, `ERR_INVALID_OPTION`, `ERR_IMAGE_NOT_FOUND`, `ERR_PLATFORM_NOT_FOUND`,
+   * `ERR_UNAUTHORIZED`, `ERR_REGISTRY`, `ERR_REGISTRY_UNREACHABLE`, `ERR_IMAGE_INVALID`, `ERR_LAYER_INVALID`,
+   * `ERR_DIGEST_MISMATCH`, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
+   * @example
+   * ```ts
+   * const image = await Image.pull('debian:12', { onProgress: ({ overall }) => console.log(overall.bytes, overall.total) });
+   * ```
+   */
+  static async pull(reference: string, options: ImagePullOptions = {}): Promise<Image> {
+    const { host, signal, auth, transfer, reference: parsed } = checkPull(reference, options);
+    const { images } = host;
+    return images.use(`pulling ${parsed.toString()}`, signal, async (tools) => {
+      const client = auth === undefined ? tools.client : tools.client.withCredentials(parsed.registry, auth);
+      return new Image(host, await images.pull({ ...tools, client }, parsed, transfer));
+    });
+  }
+
+  /**
+   * An image that is here.
+   *
+   * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE`
+   */
+  static async get(name: string, options: ImageOptions = {}): Promise<Image> {
+    const chosen = checkChosen('name', name);
+    const { host, signal } = checkBase(options);
+    return host.images.use(`looking for ${chosen.name}`, signal, async (tools) => {
+      return new Image(host, await findChosen(tools, chosen));
+    });
+  }
+
+  /** Every name that is here, in their order; an image with two names is there twice. */
+  static async list(options: ImageListOptions = {}): Promise<readonly Image[]> {
+    const { host, signal, labels } = checkList(options);
+    const wanted = Object.entries(labels);
+    return host.images.use('listing images', signal, async ({ context }) => {
+      const images = (await listImages(context)).map((stored) => new Image(host, stored));
+      return images.filter((image) => wanted.every(([key, value]) => image.labels[key] === value));
+    });
+  }
+
+  /**
+   * Gives an image one more name; a name that stood for another image is moved.
+   *
+   * @returns the image by that name.
+   * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE`, `ERR_INVALID_OPTION`
+   */
+  static async tag(image: string | Image, name: string, options: ImageOptions = {}): Promise<Image> {
+    const chosen = checkChosen('image', image);
+    const target = checkName('name', name);
+    const { host, signal } = checkBase(options, chosen.host);
+    return host.images.use(`tagging ${chosen.name}`, signal, async (tools) => {
+      const stored = await findChosen(tools, chosen);
+      const tagged = new Image(host, await tagImage(tools.context, stored, target, tools.signal));
+      const { reference, digest } = tagged;
+      host.tell('image-tagged', { reference, digest, source: stored.record.reference });
+      return tagged;
+    });
+  }
+
+  /**
+   * Removes a name, and what then nothing leads to any more. What running operations and sandboxes use stays until they end.
+   *
+   * @param image - an `Image` is only removed by its name if that still stands for it.
+   * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE` for one that a sandbox of any process runs.
+   */
+  static async remove(image: string | Image, options: ImageRemoveOptions = {}): Promise<RemovedContent> {
+    const { name, record, host: own } = checkChosen('image', image);
+    const { host, signal, flag: force } = checkFlag(options, 'force', own);
+    const reference = record?.reference ?? parseReference(name).toString();
+    return host.images.use(`removing ${reference}`, signal, async (tools) => {
+      const manifest = record?.manifest.digest;
+      const removed = await removeImage(tools.context, reference, { force, manifest, signal: tools.signal });
+      host.tell('image-removed', { reference });
+      return removed;
+    });
+  }
+
+  /** Removes what no name leads to and nobody uses, and on request every image that no sandbox runs. */
+  static async prune(options: ImagePruneOptions = {}): Promise<RemovedContent> {
+    const { host, signal, flag: all } = checkFlag(options, 'all');
+    return host.images.use('pruning images', signal, async (tools) => {
+      const removed = await pruneImages(tools.context, { all, signal: tools.signal });
+      for (const reference of removed.references) host.tell('image-removed', { reference });
+      return removed;
+    });
+  }
+
+  /**
+   * Sends an image to a registry; what that has already is not sent. The name changes there at the end.
+   *
+   * @returns what the name stands for at the registry now.
+   * @throws CloisterError as `pull`; `ERR_NOT_FOUND` when layers are not here.
+   */
+  static async push(image: string | Image, options: ImagePushOptions = {}): Promise<PushedImage> {
+    const chosen = checkChosen('image', image);
+    const { host, signal, to, auth, transfer } = checkPush(options, chosen.host);
+    return host.images.use(`pushing ${chosen.name}`, signal, async (tools) => {
+      const stored = await findChosen(tools, chosen);
+      const target = to ?? parseReference(stored.record.reference);
+      const client = auth === undefined ? tools.client : tools.client.withCredentials(target.registry, auth);
+      const { digest } = await pushImage(tools.context, client, stored, target, { ...transfer, signal: tools.signal });
+      const pushed = { reference: target.toString(), digest };
+      host.tell('image-pushed', pushed);
+      return pushed;
+    });
+  }
+
+  /** Everything that is known of an image, with its documents as they were written. @throws CloisterError `ERR_IMAGE_NOT_FOUND` */
+  static async inspect(image: string | Image, options: ImageOptions = {}): Promise<ImageDetails> {
+    const chosen = checkChosen('image', image);
+    const { host, signal } = checkBase(options, chosen.host);
+    return host.images.use(`inspecting ${chosen.name}`, signal, async (tools) =>
+      detailsOf(tools.context, await findChosen(tools, chosen)),
+    );
+  }
+
+  /** How an image was made, oldest step first. @throws CloisterError `ERR_IMAGE_NOT_FOUND` */
+  static async history(image: string | Image, options: ImageOptions = {}): Promise<readonly ImageHistoryEntry[]> {
+    const chosen = checkChosen('image', image);
+    const { host, signal } = checkBase(options, chosen.host);
+    return host.images.use(`looking at ${chosen.name}`, signal, async (tools) =>
+      historyOf(await findChosen(tools, chosen)),
+    );
+  }
+
+  /** As the static one. */
+  tag(name: string, options: Pick<ImageOptions, 'signal'> = {}): Promise<Image> {
+    return Image.tag(this, name, options);
+  }
+
+  /** As the static one. */
+  remove(options: Omit<ImageRemoveOptions, 'host'> = {}): Promise<RemovedContent> {
+    return Image.remove(this, options);
+  }
+
+  /** As the static one. */
+  push(options: Omit<ImagePushOptions, 'host'> = {}): Promise<PushedImage> {
+    return Image.push(this, options);
+  }
+
+  /** As the static one. */
+  inspect(options: Pick<ImageOptions, 'signal'> = {}): Promise<ImageDetails> {
+    return Image.inspect(this, options);
+  }
+
+  /** The reference. */
+  toString(): string {
+    return this.reference;
+  }
+
+  /** @internal */
+  get [IDENTITY](): ImageIdentity {
+    return { record: this.#record, host: this.#host };
+  }
+}
