@@ -13,11 +13,13 @@ export { Image, type PushedImage } from './api/image.js';
 export type { ImageDetails, ImageHistoryEntry, ImageLayer, ImagePlatform } from './api/image-facts.js';
 export type {
   ImageListOptions,
+  ImageLoadOptions,
   ImageOptions,
   ImagePruneOptions,
   ImagePullOptions,
   ImagePushOptions,
   ImageRemoveOptions,
+  ImageSaveOptions,
   ImageTransferOptions,
 } from './api/image-options.js';
 export type { DoctorCheck, DoctorReport } from './api/doctor.js';

@@ -74,15 +74,19 @@ export interface ImageEvents {
   'image-tagged': ImageDigestStamp & { readonly source: string };
   /** The name is gone. */
   'image-removed': ImageStamp;
+  /** It came with an archive. */
+  'image-loaded': ImageDigestStamp & { readonly path: string };
+  /** It was written to an archive or a directory. */
+  'image-saved': ImageDigestStamp & { readonly path: string };
 }
 
 /** The name of an event of images. */
 export type ImageEventName = keyof ImageEvents;
 
-type Named<Events> = { [Name in keyof Events]: { readonly type: Name } & Events[Name] }[keyof Events];
-
 /** One event of any sandbox or image of a host. */
-export type HostEvent = Named<SandboxEvents> | Named<ImageEvents>;
+export type HostEvent =
+  | { [Name in SandboxEventName]: { readonly type: Name } & SandboxEvents[Name] }[SandboxEventName]
+  | { [Name in ImageEventName]: { readonly type: Name } & ImageEvents[Name] }[ImageEventName];
 
 /** Point-in-time use of a sandbox, all its commands together. */
 export interface SandboxStats {

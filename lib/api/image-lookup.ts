@@ -33,3 +33,10 @@ export function checkChosen(option: string, image: unknown): ImageChoice {
 export function findChosen({ context }: ImageTools, { name, record }: ImageChoice): Promise<StoredImage> {
   return record === undefined ? findByName(context, name) : readImage(context, record);
 }
+
+/** One or several. */
+export function checkSeveral(images: unknown): readonly ImageChoice[] {
+  if (!Array.isArray(images)) return [checkChosen('image', images)];
+  if (images.length === 0) throw invalidOption('image', 'at least one image', images);
+  return images.map((image: unknown, index) => checkChosen(`image[${index}]`, image));
+}

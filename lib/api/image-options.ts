@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { invalidOption } from '../errors.js';
 import { parsePlatform, type Platform } from '../image/platform.js';
 import type { ImageProgress } from '../image/progress.js';
@@ -61,6 +62,27 @@ export interface ImageRemoveOptions extends ImageOptions {
 export interface ImagePruneOptions extends ImageOptions {
   /** Images that have a name and that no sandbox runs, too. Default: false. */
   all?: boolean;
+}
+
+/** What images are written to. */
+export interface ImageSaveOptions extends ImageOptions {
+  /** `'oci'` (the default): an OCI image layout. `'docker'`: what `docker load` takes, for one platform. */
+  format?: 'oci' | 'docker';
+  /** An OCI layout as a directory instead of a tar archive. Default: false. */
+  directory?: boolean;
+  /** Only the image for this platform. Default: for OCI all that are here, as an index if there are several. */
+  platform?: string;
+}
+
+/** How images come from an archive. */
+export interface ImageLoadOptions extends ImageTransferOptions {
+  /** Which image of several for one name is unpacked, as `'linux/arm64'`. Default: this machine's. */
+  platform?: string;
+  /**
+   * For images that the archive names by a tag alone, or not at all: `'me/app'`. Default: `localhost/` and the name of the file.
+   * Without a tag the name is by digest.
+   */
+  repository?: string;
 }
 
 export const BASE_KEYS = ['host', 'signal'] as const;
@@ -141,6 +163,30 @@ export function checkPush(options: unknown, own: Host | undefined) {
     auth: checkAuth(fields['auth']),
     transfer: { ...checkTransfer(fields), platform: checkPlatform(fields['platform']) },
   };
+}
+
+/** Relative to the application's working directory, as Node's own functions take it. */
+export function checkFilePath(value: unknown): string {
+  const path = checkText('path', value, undefined);
+  if (path === undefined || path === '') throw invalidOption('path', 'a path of a file or a directory', value);
+  return resolve(path);
+}
+
+export function checkSave(options: unknown, own: Host | undefined) {
+  const base = checkBase(options, own, [...BASE_KEYS, 'format', 'directory', 'platform']);
+  const { fields } = base;
+  const format = checkChoice('format', fields['format'], ['oci', 'docker'], 'oci');
+  const directory = checkBoolean('directory', fields['directory'], false);
+  if (directory && format === 'docker')
+    throw invalidOption('directory', "false for the format 'docker', which is an archive", directory);
+  return { ...base, format, directory, platform: checkPlatform(fields['platform']) };
+}
+
+export function checkLoad(options: unknown) {
+  const base = checkBase(options, undefined, [...TRANSFER_KEYS, 'platform', 'repository']);
+  const { fields } = base;
+  const repository = fields['repository'] === undefined ? undefined : checkName('repository', fields['repository']);
+  return { ...base, load: { ...checkTransfer(fields), platform: checkPlatform(fields['platform']), repository } };
 }
 
 export function checkList(options: unknown) {

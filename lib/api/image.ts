@@ -1,3 +1,5 @@
+import { loadImages } from '../image/archive/load.js';
+import { saveImages } from '../image/archive/save.js';
 import { listImages } from '../image/find-image.js';
 import type { ImageConfig } from '../image/image-config.js';
 import type { ImageRecord } from '../image/image-names.js';
@@ -12,15 +14,27 @@ import type { Host } from './host.js';
 import { detailsOf, historyOf, layersOf, sizeOf } from './image-facts.js';
 import type { ImageDetails, ImageHistoryEntry, ImageLayer } from './image-facts.js';
 import { IDENTITY, type ImageIdentity } from './image-identity.js';
-import { checkChosen, findChosen } from './image-lookup.js';
-import { checkBase, checkFlag, checkList, checkName, checkPull, checkPush } from './image-options.js';
+import { checkChosen, checkSeveral, findChosen } from './image-lookup.js';
+import {
+  checkBase,
+  checkFilePath,
+  checkFlag,
+  checkList,
+  checkLoad,
+  checkName,
+  checkPull,
+  checkPush,
+  checkSave,
+} from './image-options.js';
 import type {
   ImageListOptions,
+  ImageLoadOptions,
   ImageOptions,
   ImagePruneOptions,
   ImagePullOptions,
   ImagePushOptions,
   ImageRemoveOptions,
+  ImageSaveOptions,
 } from './image-options.js';
 
 /** What a registry has by a name now. */
@@ -196,6 +210,59 @@ export class Image {
     });
   }
 
+  /**
+   * Writes images to one archive: an OCI image layout, or what `docker load` takes. Its names come along. The archive appears
+   * under its name when it is whole; a failure or an abort leaves nothing.
+   *
+   * @param image - one or several; a name of each is in the archive.
+   * @param path - a file, which is replaced, or a directory that is empty or not there.
+   * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_NOT_FOUND` when layers are not here,
+   * `ERR_PLATFORM_NOT_FOUND`, `ERR_DIGEST_MISMATCH` for what is damaged, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
+   * @example
+   * ```ts
+   * await Image.save(['me/app:1', 'debian:12'], 'images.tar', { format: 'docker' });
+   * ```
+   */
+  static async save(
+    image: string | Image | readonly (string | Image)[],
+    path: string,
+    options: ImageSaveOptions = {},
+  ): Promise<void> {
+    const chosen = checkSeveral(image);
+    const file = checkFilePath(path);
+    const { host, signal, ...save } = checkSave(options, chosen[0]?.host);
+    await host.images.use(`saving ${chosen.map(({ name }) => name).join(', ')}`, signal, async (tools) => {
+      const images = await Promise.all(chosen.map((each) => findChosen(tools, each)));
+      await saveImages(tools.context, images, file, { ...save, signal: tools.signal });
+      for (const { record } of images)
+        host.tell('image-saved', { reference: record.reference, digest: record.manifest.digest, path: file });
+    });
+  }
+
+  /**
+   * Brings in all images of an archive: an OCI image layout as a directory or a tar archive, or what `docker save` and
+   * `podman save` write; archives plain or with gzip or zstd. Nothing that an archive says is believed: every digest, every size
+   * and every layer is checked. When one image of it cannot be had, none is, and names are as they were.
+   *
+   * @returns the images, once for each name. A name that stood for another image is moved.
+   * @throws CloisterError `ERR_INVALID_OPTION` for a path that is neither, `ERR_IMAGE_INVALID`, `ERR_DIGEST_MISMATCH`,
+   * `ERR_LAYER_INVALID`, `ERR_PLATFORM_NOT_FOUND`, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
+   * @example
+   * ```ts
+   * const [image] = await Image.load('images.tar');
+   * ```
+   */
+  static async load(path: string, options: ImageLoadOptions = {}): Promise<Image[]> {
+    const file = checkFilePath(path);
+    const { host, signal, load } = checkLoad(options);
+    return host.images.use(`loading ${file}`, signal, async (tools) => {
+      const loaded = await loadImages(tools.context, file, { ...load, signal: tools.signal });
+      const images = loaded.map((stored) => new Image(host, stored));
+      for (const { reference, digest } of images) host.tell('image-loaded', { reference, digest, path: file });
+      return images;
+    });
+  }
+
   /** Everything that is known of an image, with its documents as they were written. @throws CloisterError `ERR_IMAGE_NOT_FOUND` */
   static async inspect(image: string | Image, options: ImageOptions = {}): Promise<ImageDetails> {
     const chosen = checkChosen('image', image);
@@ -227,6 +294,11 @@ export class Image {
   /** As the static one. */
   push(options: Omit<ImagePushOptions, 'host'> = {}): Promise<PushedImage> {
     return Image.push(this, options);
+  }
+
+  /** As the static one. */
+  save(path: string, options: Omit<ImageSaveOptions, 'host'> = {}): Promise<void> {
+    return Image.save(this, path, options);
   }
 
   /** As the static one. */

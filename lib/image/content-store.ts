@@ -164,13 +164,35 @@ export class ContentStore implements LeasedContent, Disposable {
     return { blobs, bytes };
   }
 
+  /** Removes these blobs, parts of them included, unless they are wanted or somebody uses them. */
+  async discard(digests: Iterable<Digest>, isWanted: (digest: Digest) => boolean): Promise<void> {
+    using claim = new Claim(this.locks);
+    for (const digest of digests) {
+      const name = partialName(digest);
+      if (claim.takeKey(ingestKey(name))) await unlessMissing(unlink(join(this.#directory, 'ingest', name)));
+      if (!isWanted(digest) && claim.take('blob', digest)) await unlessMissing(unlink(this.#path(digest)));
+    }
+  }
+
+  /** For what is too large for memory: a file without a name, gone when it is closed or its process dies. */
+  async scratchFile(): Promise<FileHandle> {
+    const path = join(this.#directory, 'ingest', `scratch-${randomBytes(8).toString('hex')}`);
+    try {
+      const file = await open(path, 'wx+', 0o600);
+      await unlessMissing(unlink(path));
+      return file;
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  }
+
   /** @internal Through `Lease.writer`. */
   async openWriter(
     lease: Lease,
     expected: ExpectedBlob | undefined,
     signal: AbortSignal | undefined,
   ): Promise<BlobWriter | undefined> {
-    const name = expected?.digest.replace(':', '-') ?? `new-${randomBytes(8).toString('hex')}`;
+    const name = expected === undefined ? `new-${randomBytes(8).toString('hex')}` : partialName(expected.digest);
     const lock = await this.locks.lock(ingestKey(name), 'exclusive', signal);
     if (expected !== undefined && (await this.has(expected.digest))) {
       lock[Symbol.dispose]();
@@ -217,6 +239,10 @@ export class ContentStore implements LeasedContent, Disposable {
       hint: 'pull or load the image again: what is there already is not fetched twice',
     });
   }
+}
+
+function partialName(digest: Digest): string {
+  return digest.replace(':', '-');
 }
 
 function ingestKey(name: string): string {

@@ -21,6 +21,9 @@ export interface ImageRecord {
   readonly updated: number;
 }
 
+/** All that a name leads to is got to from these. */
+export const rootsOf = ({ target, manifest }: ImageRecord): readonly Descriptor[] => [target, manifest];
+
 const MAX_RECORD_BYTES = 1 << 20;
 const LOCK = 'image names';
 

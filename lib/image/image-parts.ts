@@ -5,7 +5,7 @@ import type { Lease } from './lease.js';
 import type { ImageIndex } from './manifest.js';
 import { isManifestType } from './media-types.js';
 import type { Platform } from './platform.js';
-import { choosePlatform } from './platform-match.js';
+import { choosePlatform, noPlatform, platformRank } from './platform-match.js';
 import type { StoredImage } from './stored-image.js';
 import { indexBytes } from './write-documents.js';
 
@@ -50,7 +50,12 @@ class Planner {
   async plan(platform: Platform | undefined): Promise<ImageParts> {
     const { target, manifest, reference } = this.#image.record;
     const index = await this.#index(target);
-    if (index === undefined) return this.#required(target);
+    if (index === undefined) {
+      const { config } = this.#image;
+      if (platform !== undefined && platformRank(platform, config.platform) === undefined)
+        throw noPlatform([config.platform], platform, reference);
+      return this.#required(target);
+    }
     if (platform !== undefined) return this.#required(choosePlatform(index.manifests, platform, reference));
     const found = await Promise.all(index.manifests.map((each) => this.#visit(each, 1)));
     const here = found.flatMap((parts) => parts ?? []);

@@ -12,17 +12,21 @@ export function refuse(where: string, expected: string, got: unknown): never {
   throw new CloisterError('ERR_IMAGE_INVALID', message, { subject: where });
 }
 
+/** A document that is an object. @throws CloisterError `ERR_IMAGE_INVALID` */
 export function parseJson(where: string, bytes: Uint8Array, maxBytes: number): Fields {
+  return asObject(where, parseJsonValue(where, bytes, maxBytes));
+}
+
+/** @throws CloisterError `ERR_IMAGE_INVALID` */
+export function parseJsonValue(where: string, bytes: Uint8Array, maxBytes: number): unknown {
   if (bytes.length > maxBytes) {
     return refuse(where, `at most ${maxBytes} bytes`, bytes.length);
   }
-  let value: unknown;
   try {
-    value = JSON.parse(decoder.decode(bytes));
+    return JSON.parse(decoder.decode(bytes));
   } catch (cause) {
     throw new CloisterError('ERR_IMAGE_INVALID', `${where}: it is no JSON in UTF-8`, { subject: where, cause });
   }
-  return asObject(where, value);
 }
 
 export function asObject(where: string, value: unknown): Fields {

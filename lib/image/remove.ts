@@ -1,7 +1,7 @@
 import { CloisterError } from '../errors.js';
 import type { Digest } from '../shared/digest.js';
 import type { ImageContext } from './image-context.js';
-import type { ImageRecord } from './image-names.js';
+import { rootsOf, type ImageRecord } from './image-names.js';
 import { Claim } from './lease.js';
 import { reachableFrom } from './reachable.js';
 
@@ -14,8 +14,6 @@ export interface RemovedContent {
   /** What was freed. */
   readonly bytes: number;
 }
-
-const rootsOf = ({ target, manifest }: ImageRecord) => [target, manifest];
 
 /**
  * Removes what no name leads to and nobody uses: blobs and unpacked layers. What a running pull, push or sandbox of any

@@ -32,11 +32,25 @@ export interface TestImageOptions {
   /** How layers are packed, and what they are called then. Default: gzip. */
   readonly pack?: (archive: Buffer) => { readonly bytes: Uint8Array; readonly mediaType: string };
   readonly diffIds?: readonly Digest[];
+  /** Documents of Docker's types, schema 2. Default: those of OCI. */
+  readonly docker?: boolean;
 }
 
+const OCI_TYPES = {
+  layer: MEDIA_TYPE.ociLayerGzip,
+  config: MEDIA_TYPE.ociConfig,
+  manifest: MEDIA_TYPE.ociManifest,
+} as const;
+
+const DOCKER_TYPES = {
+  layer: MEDIA_TYPE.dockerLayerGzip,
+  config: MEDIA_TYPE.dockerConfig,
+  manifest: MEDIA_TYPE.dockerManifest,
+} as const;
+
 export function testImage(archives: readonly Buffer[], options: TestImageOptions = {}): TestImage {
-  const pack =
-    options.pack ?? ((bytes) => ({ bytes: gzipSync(bytes, { level: 1 }), mediaType: MEDIA_TYPE.ociLayerGzip }));
+  const types = options.docker === true ? DOCKER_TYPES : OCI_TYPES;
+  const pack = options.pack ?? ((bytes) => ({ bytes: gzipSync(bytes, { level: 1 }), mediaType: types.layer }));
   const blobs = new Map<Digest, Uint8Array>();
   const keep = (bytes: Uint8Array, mediaType: string): Descriptor => {
     const digest = sha256(bytes);
@@ -55,8 +69,9 @@ export function testImage(archives: readonly Buffer[], options: TestImageOptions
     rootfs: { type: 'layers', diff_ids: diffIds },
     history: archives.map((_, index) => ({ created_by: `step ${index}` })),
   };
-  const config = keep(Buffer.from(JSON.stringify(document)), MEDIA_TYPE.ociConfig);
-  const manifest = keep(manifestBytes(config, layers), MEDIA_TYPE.ociManifest);
+  const config = keep(Buffer.from(JSON.stringify(document)), types.config);
+  const bytes = manifestBytes(config, layers).toString().replace(MEDIA_TYPE.ociManifest, types.manifest);
+  const manifest = keep(Buffer.from(bytes), types.manifest);
   return { manifest, config, layers, diffIds, blobs };
 }
 
