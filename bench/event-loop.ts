@@ -12,7 +12,7 @@ export interface Delay {
 }
 
 /** How long timers were late while `work` went on, in milliseconds. */
-async function delayDuring(work: () => Promise<unknown>): Promise<Delay> {
+export async function delayDuring(work: () => Promise<unknown>): Promise<Delay> {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();
   // It takes two timers to see what is between them: one before the work and one after it.
