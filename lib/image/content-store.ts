@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
@@ -61,8 +61,9 @@ export class ContentStore implements LeasedContent, Disposable {
     return new Lease(this, group);
   }
 
+  /** Looks at once: every start of a sandbox asks. */
   async has(digest: Digest): Promise<boolean> {
-    return (await this.stat(digest)) !== undefined;
+    return statSync(this.#path(digest), { throwIfNoEntry: false }) !== undefined;
   }
 
   async stat(digest: Digest): Promise<{ readonly size: number } | undefined> {
