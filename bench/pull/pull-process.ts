@@ -3,6 +3,7 @@
  *
  * usage: pull-process.js ROOT STATE STORAGE REFERENCE
  */
+import { readFileSync } from 'node:fs';
 import { Host, Sandbox, type StorageDriver } from 'cloister';
 import { delayDuring } from '../event-loop.js';
 
@@ -24,6 +25,8 @@ const { p99 } = await delayDuring(async () => {
   seconds = (performance.now() - began) / 1000;
   await box.remove();
 });
-const cost: PullCost = { seconds, delayP99Ms: p99, peakBytes: process.resourceUsage().maxRSS * 1024 };
+// Not getrusage(2)'s, in which a process begins with the peak of the one that started it.
+const [, peakKib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+const cost: PullCost = { seconds, delayP99Ms: p99, peakBytes: Number(peakKib) * 1024 };
 process.stdout.write(JSON.stringify(cost));
 await host.close();
