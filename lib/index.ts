@@ -12,6 +12,7 @@ export type { CommitOptions } from './api/commit-options.js';
 export { Image, type PushedImage } from './api/image.js';
 export type { ImageDetails, ImageHistoryEntry, ImageLayer, ImagePlatform } from './api/image-facts.js';
 export type {
+  ImageImportOptions,
   ImageListOptions,
   ImageLoadOptions,
   ImageOptions,
@@ -66,6 +67,7 @@ export type { PullPolicy } from './runtime/image.js';
 export type { StorageDriver } from './rootfs/choose.js';
 export type { Snapshot, Snapshotter, StoredLayer, Unusable } from './shared/snapshotter.js';
 export type { Digest, DigestAlgorithm } from './shared/digest.js';
+export type { ConfigChanges } from './image/config-changes.js';
 export type { ExposedPort, HistoryEntry, ImageConfig } from './image/image-config.js';
 export type { Healthcheck } from './image/healthcheck.js';
 export type { Platform } from './image/platform.js';

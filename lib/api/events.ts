@@ -76,6 +76,10 @@ export interface ImageEvents {
   'image-removed': ImageStamp;
   /** It came with an archive. */
   'image-loaded': ImageDigestStamp & { readonly path: string };
+  /** It was made of a root file system. */
+  'image-imported': ImageDigestStamp;
+  /** Its root file system was written to an archive. */
+  'image-exported': ImageDigestStamp & { readonly path: string };
   /** It was written to an archive or a directory. */
   'image-saved': ImageDigestStamp & { readonly path: string };
 }

@@ -12,6 +12,7 @@ import { LinuxKernel } from '../native/linux-kernel.js';
 import { lockRange } from '../native/lock-range.js';
 import { chooseStorage, STORAGE_DRIVERS, type StorageDriver } from '../rootfs/choose.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
+import { FlatRoots } from '../rootfs/flat-root.js';
 import { RootfsService } from '../rootfs/rootfs.js';
 import type { Services } from '../runtime/services.js';
 import type { SandboxSpec } from '../runtime/spec.js';
@@ -87,11 +88,13 @@ export class Host implements AsyncDisposable {
     this.stateDir = fields['stateDir'] === undefined ? '/run/cloister' : checkPath('stateDir', fields['stateDir']);
     const driver = checkStorage(fields['storage']);
     this.#storage = once(() => chooseStorage(this.root, driver));
+    const flatRoots = new FlatRoots(join(this.root, 'flat'));
     this.images = new ImageSource({
       directory: this.root,
       registries: checkRegistries(fields['registries']),
       lockRange,
       snapshotter: async () => (await this.#storage()).snapshotter,
+      flatten: (archives, signal) => flatRoots.archive(archives, signal),
       onPulled: ({ record }) =>
         this.tell('image-pulled', { reference: record.reference, digest: record.manifest.digest }),
     });

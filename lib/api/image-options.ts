@@ -4,6 +4,7 @@ import { parsePlatform, type Platform } from '../image/platform.js';
 import type { ImageProgress } from '../image/progress.js';
 import { parseReference, type Reference } from '../image/reference.js';
 import { checkCredentials, type Credentials } from '../image/registry/auth/credentials.js';
+import type { ConfigChanges } from '../image/config-changes.js';
 import { checkBoolean, checkChoice, checkInteger, checkObject, checkSignal, checkText, checkTexts } from './check.js';
 import { Host } from './host.js';
 
@@ -83,6 +84,19 @@ export interface ImageLoadOptions extends ImageTransferOptions {
    * Without a tag the name is by digest.
    */
   repository?: string;
+}
+
+/** What an image is that is made of a root file system. */
+export interface ImageImportOptions extends ImageOptions {
+  /** How it wants to be run. */
+  config?: ConfigChanges;
+  /** As `'linux/arm64'`. Default: this machine. */
+  platform?: string;
+  author?: string;
+  /** For its history. */
+  comment?: string;
+  /** When it was made. Default: now. */
+  created?: Date;
 }
 
 export const BASE_KEYS = ['host', 'signal'] as const;
@@ -166,9 +180,9 @@ export function checkPush(options: unknown, own: Host | undefined) {
 }
 
 /** Relative to the application's working directory, as Node's own functions take it. */
-export function checkFilePath(value: unknown): string {
-  const path = checkText('path', value, undefined);
-  if (path === undefined || path === '') throw invalidOption('path', 'a path of a file or a directory', value);
+export function checkFilePath(option: string, value: unknown): string {
+  const path = checkText(option, value, undefined);
+  if (path === undefined || path === '') throw invalidOption(option, 'a path of a file or a directory', value);
   return resolve(path);
 }
 

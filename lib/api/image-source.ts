@@ -1,4 +1,5 @@
 import { commitImage, type CommitRequest } from '../image/commit.js';
+import type { Flatten } from '../image/export.js';
 import { openImages, type ImageContext } from '../image/image-context.js';
 import { pullImage, type PullOptions } from '../image/pull.js';
 import { parseReference, type Reference } from '../image/reference.js';
@@ -19,6 +20,7 @@ export interface ImageSourceOptions {
   readonly registries: RegistryOptions;
   readonly lockRange: LockRange;
   readonly snapshotter: () => Promise<Snapshotter>;
+  readonly flatten: Flatten;
   /** Told when a registry was asked, successfully. */
   readonly onPulled: (image: StoredImage) => void;
 }
@@ -27,6 +29,7 @@ export interface ImageSourceOptions {
 export interface ImageTools {
   readonly context: ImageContext;
   readonly client: RegistryClient;
+  readonly flatten: Flatten;
   /** The caller's, and that of the host. */
   readonly signal: AbortSignal;
 }
@@ -55,7 +58,8 @@ export class ImageSource {
     if (this.#closing.signal.aborted) throw new CloisterError('ERR_SANDBOX_STATE', `${what}: the host was closed`);
     throwIfAborted(signal, what);
     const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
-    const operation = this.#open().then((context) => work({ context, client: this.#client, signal: either }));
+    const { flatten } = this.#options;
+    const operation = this.#open().then((context) => work({ context, client: this.#client, flatten, signal: either }));
     this.#operations.add(operation);
     try {
       return await operation;

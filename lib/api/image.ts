@@ -1,8 +1,10 @@
 import { loadImages } from '../image/archive/load.js';
 import { saveImages } from '../image/archive/save.js';
+import { exportImage } from '../image/export.js';
 import { listImages } from '../image/find-image.js';
 import type { ImageConfig } from '../image/image-config.js';
 import type { ImageRecord } from '../image/image-names.js';
+import { importImage } from '../image/import.js';
 import { formatPlatform } from '../image/platform.js';
 import { pushImage } from '../image/push.js';
 import { parseReference } from '../image/reference.js';
@@ -14,6 +16,7 @@ import type { Host } from './host.js';
 import { detailsOf, historyOf, layersOf, sizeOf } from './image-facts.js';
 import type { ImageDetails, ImageHistoryEntry, ImageLayer } from './image-facts.js';
 import { IDENTITY, type ImageIdentity } from './image-identity.js';
+import { checkImport } from './import-spec.js';
 import { checkChosen, checkSeveral, findChosen } from './image-lookup.js';
 import {
   checkBase,
@@ -27,6 +30,7 @@ import {
   checkSave,
 } from './image-options.js';
 import type {
+  ImageImportOptions,
   ImageListOptions,
   ImageLoadOptions,
   ImageOptions,
@@ -229,7 +233,7 @@ export class Image {
     options: ImageSaveOptions = {},
   ): Promise<void> {
     const chosen = checkSeveral(image);
-    const file = checkFilePath(path);
+    const file = checkFilePath('path', path);
     const { host, signal, ...save } = checkSave(options, chosen[0]?.host);
     await host.images.use(`saving ${chosen.map(({ name }) => name).join(', ')}`, signal, async (tools) => {
       const images = await Promise.all(chosen.map((each) => findChosen(tools, each)));
@@ -253,13 +257,59 @@ export class Image {
    * ```
    */
   static async load(path: string, options: ImageLoadOptions = {}): Promise<Image[]> {
-    const file = checkFilePath(path);
+    const file = checkFilePath('path', path);
     const { host, signal, load } = checkLoad(options);
     return host.images.use(`loading ${file}`, signal, async (tools) => {
       const loaded = await loadImages(tools.context, file, { ...load, signal: tools.signal });
       const images = loaded.map((stored) => new Image(host, stored));
       for (const { reference, digest } of images) host.tell('image-loaded', { reference, digest, path: file });
       return images;
+    });
+  }
+
+  /**
+   * Makes an image of one layer out of a root file system.
+   *
+   * @param source - path of a tar archive, plain or with gzip or zstd, or of a directory; or an archive as a stream of bytes.
+   * Names in it that begin with `.wh.` mean what they mean in layers.
+   * @throws CloisterError `ERR_INVALID_OPTION`, `ERR_INVALID_REFERENCE`, `ERR_LAYER_INVALID` for what is no tar archive or reaches
+   * outside, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
+   * @example
+   * ```ts
+   * await Image.import('/srv/root', 'me/base:1', { config: { cmd: ['/bin/sh'], env: { LANG: 'C.UTF-8' } } });
+   * ```
+   */
+  static async import(
+    source: string | AsyncIterable<Uint8Array>,
+    name: string,
+    options: ImageImportOptions = {},
+  ): Promise<Image> {
+    const { host, signal, from, target, details } = checkImport(source, name, options);
+    return host.images.use(`importing ${target.toString()}`, signal, async (tools) => {
+      const imported = await importImage(tools.context, from, target, { ...details, signal: tools.signal });
+      const image = new Image(host, imported);
+      host.tell('image-imported', { reference: image.reference, digest: image.digest });
+      return image;
+    });
+  }
+
+  /**
+   * Writes the root file system of an image, all layers merged, to a tar archive: owners, times, hard links and extended
+   * attributes as they are in the image. It appears under its name when it is whole.
+   *
+   * @param path - of a file, which is replaced.
+   * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_NOT_FOUND` when layers are not here, `ERR_KERNEL` for a
+   * full disk, `ERR_ABORTED`.
+   */
+  static async export(image: string | Image, path: string, options: ImageOptions = {}): Promise<void> {
+    const chosen = checkChosen('image', image);
+    const file = checkFilePath('path', path);
+    const { host, signal } = checkBase(options, chosen.host);
+    await host.images.use(`exporting ${chosen.name}`, signal, async (tools) => {
+      const stored = await findChosen(tools, chosen);
+      await exportImage(tools.context, stored, file, tools.flatten, tools.signal);
+      const { reference, manifest } = stored.record;
+      host.tell('image-exported', { reference, digest: manifest.digest, path: file });
     });
   }
 
@@ -299,6 +349,11 @@ export class Image {
   /** As the static one. */
   save(path: string, options: Omit<ImageSaveOptions, 'host'> = {}): Promise<void> {
     return Image.save(this, path, options);
+  }
+
+  /** As the static one. */
+  export(path: string, options: Pick<ImageOptions, 'signal'> = {}): Promise<void> {
+    return Image.export(this, path, options);
   }
 
   /** As the static one. */

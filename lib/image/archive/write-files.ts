@@ -22,6 +22,8 @@ export class TarSink implements FileSink {
   readonly #pack = pack();
   readonly #file: FileHandle;
   readonly #draining: Promise<void>;
+  /** Why nothing can be written any more: the entries only see that they end. */
+  #failure: unknown;
 
   /** @param file - empty; stays the caller's. */
   constructor(file: FileHandle) {
@@ -37,6 +39,7 @@ export class TarSink implements FileSink {
       if (error === null || error === undefined) written.resolve();
       else written.reject(error);
     });
+    sink.on('error', () => undefined);
     try {
       for await (const chunk of chunks) {
         if (sink.write(chunk)) continue;
@@ -51,7 +54,7 @@ export class TarSink implements FileSink {
     } catch (error) {
       this.#pack.destroy(error as Error);
       await this.#draining.catch(() => undefined);
-      throw error;
+      throw this.#failure ?? error;
     }
   }
 
@@ -64,10 +67,19 @@ export class TarSink implements FileSink {
   async #drain(): Promise<void> {
     const output = new FileAppender(this.#file, 0);
     try {
-      for await (const chunk of this.#pack as AsyncIterable<Uint8Array>) await output.write(chunk);
-      await output.flush();
+      for await (const chunk of this.#pack as AsyncIterable<Uint8Array>) await this.#kept(output.write(chunk));
+      await this.#kept(output.flush());
     } finally {
       await output.settle();
+    }
+  }
+
+  async #kept(writing: Promise<void>): Promise<void> {
+    try {
+      await writing;
+    } catch (error) {
+      this.#failure = error;
+      throw error;
     }
   }
 }

@@ -1,0 +1,45 @@
+import { mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { packStream } from '../native/pack-stream.js';
+import { unpackInto } from './archive-file.js';
+import { OwnedDirectory } from './owned-directory.js';
+
+/**
+ * Makes one tree of several layers, for a moment: whiteouts are applied, and what a layer replaces is gone. It needs no more than
+ * a file system, whichever driver keeps the layers.
+ */
+export class FlatRoots {
+  readonly #directory: OwnedDirectory;
+
+  /** @param directory - absolute; what a killed process left in it is swept. */
+  constructor(directory: string) {
+    this.#directory = new OwnedDirectory(directory);
+  }
+
+  /**
+   * The tree as one uncompressed tar archive.
+   *
+   * @param archives - of the layers, uncompressed, bottom first.
+   * @throws CloisterError `ERR_LAYER_INVALID`, `ERR_KERNEL` for a full disk, `ERR_ABORTED`, and what the archives throw.
+   */
+  async *archive(
+    archives: readonly AsyncIterable<Uint8Array>[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    const draft = this.#directory.make();
+    const tree = join(draft, 'root');
+    try {
+      await mkdir(tree, { mode: 0o755 });
+      for (const archive of archives)
+        await unpackInto(archive, tree, { whiteouts: 'apply', ...(signal && { signal }) });
+      const directory = await open(tree, 'r');
+      try {
+        yield* packStream(directory.fd, { signal });
+      } finally {
+        await directory.close();
+      }
+    } finally {
+      await this.#directory.remove(draft);
+    }
+  }
+}
