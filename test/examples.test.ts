@@ -52,6 +52,7 @@ const OUTPUT: Readonly<Record<string, RegExp>> = {
       'sleep: SIGTERM, killed; workspace is stopped\n$',
     ].join('\n'),
   ),
+  images: /^0 images\ndocker\.io\/me\/base:1\ndocker\.io\/me\/base:latest\nHello from an image\n$/,
   doctor: /^ok {6}kernel: Linux [^\n]+\n(.+\n)*sandboxes work here\n$/,
   abort: /^ended for abort, 0 processes left\nsaid "bye" and exited with 3\nERR_ABORTED\n$/,
   quickstart: /^A script that does its work \(.+\n/,
