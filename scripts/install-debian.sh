@@ -9,7 +9,7 @@ build=(g++ make cmake ninja-build musl-tools linux-libc-dev python3)
 checks=(gcc clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev doctest-dev)
 sandboxes=(busybox-static libseccomp-dev procps util-linux bubblewrap crun)
 machine=(qemu-system-x86 e2fsprogs kmod xz-utils iproute2)
-images=(docker-registry skopeo umoci podman erofs-utils mmdebstrap openssl apache2-utils zstd attr libarchive-tools)
+images=(docker-registry skopeo umoci podman docker.io erofs-utils mmdebstrap openssl apache2-utils zstd attr libarchive-tools)
 
 case ${1:-} in
   build) wanted=("${build[@]}") ;;
