@@ -1,8 +1,8 @@
 import { CloisterError } from '../errors.js';
-import type { StoredImage } from '../image/stored-image.js';
 import type { RunningSandbox } from '../runtime/sandbox.js';
-import type { Services } from '../runtime/services.js';
 import type { CommitSpec } from './commit-options.js';
+import type { Host } from './host.js';
+import { Image } from './image.js';
 
 /** How a sandbox is made to stand still. */
 export interface Stillness {
@@ -22,11 +22,12 @@ function goneMeanwhile(cause?: unknown): CloisterError {
  * `commitImage` throws.
  */
 export async function commitSandbox(
-  services: Services,
+  host: Host,
+  id: string,
   running: RunningSandbox,
   { pause, ...spec }: CommitSpec,
   still: Stillness,
-): Promise<StoredImage> {
+): Promise<Image> {
   const { changes, image } = running;
   if (image === undefined) throw new TypeError('only what is made of an image has changes');
   if (pause) await still.pause();
@@ -36,7 +37,9 @@ export async function commitSandbox(
     await still.resume();
   };
   try {
-    return await services.commitImage({ ...spec, base: image.digest, changes, onPacked });
+    const committed = Image.of(host, await host.images.commit({ ...spec, base: image.digest, changes, onPacked }));
+    host.tell('image-committed', { reference: committed.reference, digest: committed.digest, from: id });
+    return committed;
   } catch (error) {
     // Files that are not there any more are the consequence, not the reason.
     throw running.isGone && CloisterError.is(error) && error.code === 'ERR_KERNEL' ? goneMeanwhile(error) : error;

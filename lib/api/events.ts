@@ -76,6 +76,8 @@ export interface ImageEvents {
   'image-removed': ImageStamp;
   /** It came with an archive. */
   'image-loaded': ImageDigestStamp & { readonly path: string };
+  /** It was made of what sandbox `from` had changed. */
+  'image-committed': ImageDigestStamp & { readonly from: string };
   /** It was made of a root file system. */
   'image-imported': ImageDigestStamp;
   /** Its root file system was written to an archive. */

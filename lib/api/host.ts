@@ -211,7 +211,6 @@ export class Host implements AsyncDisposable {
       }),
       storage: this.#storage,
       openImage: (request, signal) => this.images.open(request, signal),
-      commitImage: (request) => this.images.commit(request),
       ids: this.#ids,
       starts: new PQueue({ concurrency: this.#concurrency }),
       turns: new Turns(),

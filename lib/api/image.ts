@@ -86,6 +86,11 @@ export class Image {
   readonly #host: Host;
   readonly #record: ImageRecord;
 
+  /** @internal */
+  static of(host: Host, stored: StoredImage): Image {
+    return new Image(host, stored);
+  }
+
   private constructor(host: Host, stored: StoredImage) {
     const { record, manifest, config } = stored;
     this.#host = host;

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'eventemitter3';
-import { CloisterError, invalidOption } from '../errors.js';
+import { CloisterError } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
-import type { StoredImage } from '../image/stored-image.js';
 import type { Command } from '../runtime/command.js';
 import { HealthMonitor, type HealthStatus } from '../runtime/health.js';
 import type { CommandResult } from '../runtime/result.js';
@@ -14,10 +13,14 @@ import { checkCommit, type CommitOptions, type CommitSpec } from './commit-optio
 import { checkCommand, splitRunOptions, throwIfAborted } from './command-spec.js';
 import type { SandboxEvents, SandboxEventName, SandboxStats } from './events.js';
 import { Host } from './host.js';
+import type { Image } from './image.js';
+import { checkHost } from './image-options.js';
 import { LimitWatcher } from './limit-watcher.js';
 import type { ExecOptions, LimitOptions, RunOptions, SandboxOptions } from './options.js';
 import { SandboxProcess } from './process.js';
 import { listProcesses, type ProcessInfo } from './processes.js';
+import { apart } from './apart.js';
+import { runObserved } from './run-observed.js';
 import { checkCgroupLimits, checkSandbox, checkUpdateKeys, SANDBOX_KEYS } from './sandbox-spec.js';
 import { sampleStats } from './stats.js';
 
@@ -99,7 +102,7 @@ export class Sandbox
       const { sandbox, exec, host } = splitRunOptions(options);
       const spec = checkSandbox(sandbox);
       const commandSpec = checkCommand(command, exec, spec, RUN_TIMEOUT_MS);
-      return RunningSandbox.run(checkHost(host).services, spec, commandSpec);
+      return runObserved(checkHost(host), spec, commandSpec);
     });
   }
 
@@ -178,19 +181,24 @@ export class Sandbox
   }
 
   /**
-   * Stops every process where it is; resolves when all have stopped. Time limits of commands go on.
+   * Stops every process where it is; resolves when all have stopped. Time limits of commands go on: one whose time is over, or
+   * that is killed or aborted, ends when the sandbox is resumed.
    *
-   * @throws CloisterError `ERR_SANDBOX_STATE`; `ERR_UNSUPPORTED` without a freezer; `ERR_KERNEL` when a process does not stop within
+   * @throws CloisterError `ERR_SANDBOX_STATE`, also when it ends meanwhile; `ERR_UNSUPPORTED` without a freezer; `ERR_KERNEL` when a process does not stop within
    * ten seconds, and everything runs on.
    */
   async pause(): Promise<void> {
-    await this.#alive('pause', ['running']).cgroup.freeze();
+    const running = this.#alive('pause', ['running']);
+    await running.pause.begin(running.cgroup);
+    this.#alive('pause', ['running']);
     this.#change('paused');
   }
 
   /** Lets everything that `pause` stopped go on. @throws CloisterError `ERR_SANDBOX_STATE` */
   async resume(): Promise<void> {
-    await this.#alive('resume', ['paused']).cgroup.thaw();
+    const running = this.#alive('resume', ['paused']);
+    await running.pause.end(running.cgroup);
+    this.#alive('resume', ['paused']);
     this.#state = 'running';
     this.#tell('resumed', {});
   }
@@ -215,7 +223,7 @@ export class Sandbox
    */
   async stop(options: { timeout?: number | string } = {}): Promise<void> {
     const timeoutMs = checkDuration('timeout', checkObject('', options, ['timeout'])['timeout'], STOP_TIMEOUT_MS);
-    if (this.#running === undefined || this.#isOver) return this.wait();
+    if (this.#running?.isGone !== false) return this.wait();
     if (this.#state === 'paused') await this.resume();
     await this.#running.askToEnd(timeoutMs);
     await this.#running.end();
@@ -284,17 +292,17 @@ export class Sandbox
    * await box.commit('me/greeter:1', { cmd: ['cat', '/greeting'], labels: { stage: 'test' } });
    * ```
    */
-  async commit(reference: string, options: CommitOptions = {}): Promise<StoredImage> {
+  async commit(reference: string, options: CommitOptions = {}): Promise<Image> {
     const spec = checkCommit(reference, options);
     const commit = this.#commits.then(() => this.#commit(spec));
     this.#commits = commit.catch(() => undefined);
     return commit;
   }
 
-  #commit(spec: CommitSpec): Promise<StoredImage> {
+  #commit(spec: CommitSpec): Promise<Image> {
     const running = this.#alive('commit', ['running', 'paused']);
     let isOurPause = false;
-    return commitSandbox(this.#host.services, running, spec, {
+    return commitSandbox(this.#host, this.id, running, spec, {
       pause: async () => {
         if (this.#state !== 'running') return;
         await this.pause();
@@ -348,10 +356,6 @@ export class Sandbox
     if (this.#state === 'running' || this.#state === 'paused') this.#change('stopped');
   }
 
-  get #isOver(): boolean {
-    return this.#state === 'stopped' || this.#state === 'removed';
-  }
-
   #alive(verb: string, states: readonly SandboxState[]): RunningSandbox {
     if (this.#running !== undefined && states.includes(this.#state)) return this.#running;
     throw new CloisterError(
@@ -371,13 +375,7 @@ export class Sandbox
 
   #tell<Name extends SandboxEventName>(name: Name, facts: Omit<SandboxEvents[Name], 'time' | 'sandbox'>): void {
     const event = { time: Date.now(), sandbox: this.id, ...facts } as SandboxEvents[Name];
-    (this.emit as (name: SandboxEventName, event: unknown) => boolean).call(this, name, event);
+    apart(() => (this.emit as (name: SandboxEventName, event: unknown) => boolean).call(this, name, event));
     if (this.#host.isObserved) this.#host.emit({ type: name, ...event } as never);
   }
-}
-
-function checkHost(host: unknown): Host {
-  if (host === undefined) return Host.default;
-  if (host instanceof Host) return host;
-  throw invalidOption('host', 'a Host', host);
 }

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { posix } from 'node:path';
+import { CloisterError } from '../errors.js';
 import { nativeParts, type Addon } from './addon.js';
 import { closeDescriptor } from './descriptor.js';
 import { callAddon, type FirstCommand, type Kernel, type KernelSandbox } from './kernel.js';
@@ -42,18 +43,19 @@ class LinuxSandbox implements KernelSandbox {
 
   async exec(plan: CommandPlan, fds: CommandFds): Promise<void> {
     const encoded = encodeCommand(plan, fds);
-    await sendMessage(this.#addon, this.#control, MESSAGE.exec, encoded.body, encoded.fds);
+    await this.#send(MESSAGE.exec, encoded.body, encoded.fds);
   }
 
   async signal(command: number, signal: number): Promise<void> {
     const body = Buffer.alloc(8);
     body.writeUInt32LE(command, 0);
     body.writeInt32LE(signal, 4);
-    if (this.#control >= 0) await sendMessage(this.#addon, this.#control, MESSAGE.signal, body, []);
+    await this.#send(MESSAGE.signal, body, []);
   }
 
   async kill(): Promise<void> {
-    if (this.#control >= 0 && this.#launcher.isAlive) await this.#launcher.send(MESSAGE.kill, u32(this.#id), []);
+    if (this.#control >= 0 && this.#launcher.isAlive)
+      await unlessGone(this.#launcher.send(MESSAGE.kill, u32(this.#id), []));
   }
 
   takeWritable(): number {
@@ -68,6 +70,20 @@ class LinuxSandbox implements KernelSandbox {
     if (this.#control < 0) return;
     closeDescriptor(this.#control);
     this.#control = -1;
+  }
+
+  async #send(type: number, body: Uint8Array, fds: readonly number[]): Promise<void> {
+    if (this.#control >= 0) await unlessGone(sendMessage(this.#addon, this.#control, type, body, fds));
+  }
+}
+
+/** That the receiver has ended is no error: a record of that, which says more, is on its way. */
+async function unlessGone(sending: Promise<void>): Promise<void> {
+  try {
+    await sending;
+  } catch (error) {
+    const isGone = CloisterError.is(error) && (error.errno === 'EPIPE' || error.errno === 'ECONNRESET');
+    if (!isGone) throw error;
   }
 }
 

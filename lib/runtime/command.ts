@@ -27,6 +27,9 @@ export interface CommandHost {
   onEnded(command: Command, result: CommandResult<string | Uint8Array>): void;
 }
 
+/** These come with a SIGKILL, of which no program exits. */
+const ASKED_FOR: ReadonlySet<EndReason | undefined> = new Set(['timeout', 'abort', 'killed']);
+
 /** One command, from its plan to its result. Driven by the records of its sandbox. */
 export class Command {
   readonly id: number;
@@ -42,7 +45,7 @@ export class Command {
   #cgroup: Cgroup | undefined;
   #cause: EndReason | undefined;
   #pid: number | undefined;
-  #sentSignal: string | undefined;
+  readonly #sentSignals = new Set<string>();
   #initUsage: Pick<StatusRecord, 'userUs' | 'systemUs'> | undefined;
   #isSent = false;
   #isOver = false;
@@ -96,7 +99,7 @@ export class Command {
   kill(signal: number): void {
     if (this.#isOver) return;
     if (signal === constants.signals.SIGKILL) return this.end('killed');
-    this.#sentSignal = signalName(signal);
+    this.#sentSignals.add(signalName(signal));
     this.#started.promise
       .then(
         () => this.#host.signal(this, signal),
@@ -134,10 +137,10 @@ export class Command {
     const startedNs = record.startedNs === 0n ? this.#startedAtNs : record.startedNs;
     const usage = toUsage(Number(endedNs - startedNs) / 1e6, this.#ownUsage(), record);
     const end = decodeWaitStatus(record.value);
-    const cause = this.stdio.isExceeded
-      ? 'output'
-      : (this.#cause ?? (end.signal === this.#sentSignal && end.signal !== undefined ? 'killed' : undefined));
-    const facts = { waitStatus: record.value, cause, usage, rest: record.rest, cpuTimeLimitMs: this.spec.cpuTimeMs };
+    const cause = this.#causeOf(end);
+    const { cpuTimeMs, rlimits } = this.spec;
+    const hasCpuLimit = cpuTimeMs < Infinity || (rlimits.cpu?.soft ?? Infinity) < Infinity;
+    const facts = { waitStatus: record.value, cause, usage, rest: record.rest, cpuTimeLimitMs: cpuTimeMs, hasCpuLimit };
     const reason = judgeEnd(facts);
     const result = { ...end, reason, ...this.stdio.output(), usage };
     this.#finish();
@@ -161,6 +164,14 @@ export class Command {
       cpuSystemUs: less(usage.cpuSystemUs, initUsage.systemUs),
       pidsPeak: less(usage.pidsPeak, 1),
     };
+  }
+
+  /** What ended it. Whoever asks for an end may do so when the program has exited by itself and nobody here knows yet. */
+  #causeOf({ exitCode, signal }: { exitCode: number | undefined; signal: string | undefined }): EndReason | undefined {
+    if (this.stdio.isExceeded) return 'output';
+    const cameTooLate = exitCode !== undefined && ASKED_FOR.has(this.#cause);
+    if (this.#cause !== undefined && !cameTooLate) return this.#cause;
+    return signal !== undefined && this.#sentSignals.has(signal) ? 'killed' : undefined;
   }
 
   #onStarted(record: StatusRecord): void {

@@ -56,6 +56,8 @@ export interface EndFacts {
   readonly cause: EndReason | undefined;
   readonly usage: Usage;
   readonly cpuTimeLimitMs: number;
+  /** Whether a limit of the kernel's or of ours makes SIGXCPU more than a signal like others. */
+  readonly hasCpuLimit: boolean;
   /** Processes that were still alive when the main process ended, and were killed then. */
   readonly rest: number;
 }
@@ -75,7 +77,8 @@ export function judgeEnd(facts: EndFacts): EndReason {
   if (exitCode === 0) return hasHitPids && facts.rest > 0 ? 'pids' : 'exit';
   if ((facts.usage.oomKills ?? 0) > 0) return 'oom';
   const cpuMs = (facts.usage.cpuUserMs ?? 0) + (facts.usage.cpuSystemMs ?? 0);
-  if (signal === 'SIGXCPU' || (signal === 'SIGKILL' && cpuMs >= facts.cpuTimeLimitMs)) return 'cpu';
+  if (signal === 'SIGXCPU' && facts.hasCpuLimit) return 'cpu';
+  if (signal === 'SIGKILL' && cpuMs >= facts.cpuTimeLimitMs) return 'cpu';
   if (signal === 'SIGSYS') return 'policy';
   if (hasHitPids) return 'pids';
   return signal === undefined ? 'exit' : 'signal';

@@ -11,21 +11,18 @@ import { deferred } from '../shared/deferred.js';
 import { signalNumber } from '../shared/signals.js';
 import { within } from '../shared/within.js';
 import { Command, type CommandHost } from './command.js';
+import { endCommand } from './end-command.js';
 import { ImageRoot, type SandboxChanges } from './image-root.js';
 import type { OpenImage } from './image.js';
 import { launchSandbox } from './launch.js';
 import type { SandboxObserver } from './observer.js';
+import { Pause } from './pause.js';
 import { planCommand } from './plan-command.js';
 import { launcherDied, refusalError } from './refusal.js';
 import { SandboxResources } from './resources.js';
 import type { CommandResult } from './result.js';
 import type { Services } from './services.js';
 import type { CommandSpec, SandboxSpec } from './spec.js';
-
-/** How long init gets to end its processes by itself before it is killed, and they with it. */
-const INIT_PATIENCE_MS = 2000;
-/** How long a start may take before what holds it up is killed. */
-const START_PATIENCE_MS = 1000;
 
 /**
  * A sandbox and its resources: id range, root file system, cgroup, init.
@@ -46,6 +43,7 @@ export class RunningSandbox implements CommandHost {
   readonly #commands = new Map<number, Command>();
   readonly #ready = deferred<void>();
   readonly #gone = deferred<void>();
+  readonly pause = new Pause(this.#gone.promise);
   #resources: SandboxResources | undefined;
   #init: KernelSandbox | undefined;
   readonly #root = new ImageRoot();
@@ -164,15 +162,8 @@ export class RunningSandbox implements CommandHost {
   }
 
   async endCommand(command: Command): Promise<void> {
-    // A start can be held up: by a signal from another command of the same sandbox, or by a busy machine.
-    const hasEnded = (): boolean => command.isOver || this.#isGone;
-    await within(START_PATIENCE_MS, command.started);
-    if (hasEnded()) return;
-    // Init kills the rest of a one-shot sandbox itself and reports what it cost.
-    if (this.#isOneShot) await this.#init?.signal(command.id, constants.signals.SIGKILL);
-    else await command.cgroup.kill();
-    await within(INIT_PATIENCE_MS, command.result);
-    if (!hasEnded()) await this.#init?.kill();
+    const place = { init: this.#init, pause: this.pause, isOneShot: this.#isOneShot, isGone: () => this.#isGone };
+    await endCommand(command, place);
   }
 
   takeTerminal(): number {

@@ -1,8 +1,6 @@
 import type PQueue from 'p-queue';
 import type { CgroupManager } from '../cgroup/manager.js';
 import type { Kernel } from '../native/kernel.js';
-import type { CommitRequest } from '../image/commit.js';
-import type { StoredImage } from '../image/stored-image.js';
 import type { StorageChoice } from '../rootfs/choose.js';
 import type { RootfsService } from '../rootfs/rootfs.js';
 import type { IdRanges } from '../security/id-ranges.js';
@@ -25,8 +23,6 @@ export interface Services {
   openImage(request: ImageRequest, signal: AbortSignal | undefined): Promise<OpenImage>;
   /** What keeps Node's thread busy for long passes here, so that many starts at once do not stop the application. */
   readonly turns: Turns;
-  /** Makes an image of another one and what a sandbox changed. @throws CloisterError what `commitImage` throws. */
-  commitImage(request: CommitRequest): Promise<StoredImage>;
   readonly maskedPaths: readonly string[];
   readonly rlimits: Readonly<Partial<Record<RlimitName, RlimitValue>>>;
   seccomp(spec: SandboxSpec): { readonly program: Uint8Array; readonly flags: number };

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import { openImages, type ImageContext } from '../../lib/image/image-context.js';
 import { parseReference } from '../../lib/image/reference.js';
 import { RegistryClient } from '../../lib/image/registry/client.js';
-import type { StoredImage } from '../../lib/image/stored-image.js';
-import { Host, Sandbox, type SandboxOptions } from '../../lib/index.js';
+import { getImage, type StoredImage } from '../../lib/image/stored-image.js';
+import { Host, Sandbox, type CommitOptions, type SandboxOptions } from '../../lib/index.js';
 import { nativeParts } from '../../lib/native/addon.js';
 import { busyboxLayer } from './busybox-image.js';
 import { sha256 } from './content.js';
@@ -125,6 +125,14 @@ export class CommitHost {
 
   open(image = this.#lab.reference, options: SandboxOptions = {}): Promise<Sandbox> {
     return Sandbox.create({ image, host: this.host, user: 0, ...options });
+  }
+
+  /** Of the image that a commit resolves with, what is stored. */
+  async commit(box: Sandbox, reference: string, options?: CommitOptions): Promise<StoredImage> {
+    const image = await box.commit(reference, options);
+    const stored = await getImage(this.images, image.reference);
+    expect(stored.record.manifest.digest).toBe(image.digest);
+    return stored;
   }
 
   async lastLayer({ manifest, config }: StoredImage): Promise<Buffer> {

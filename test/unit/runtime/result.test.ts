@@ -35,7 +35,15 @@ describe('why it ended', () => {
   const nothing = toUsage(1, UNKNOWN_USAGE, { userUs: 0, systemUs: 0, maxRssBytes: 0 });
   const usage = (facts: Partial<Usage>): Usage => ({ ...nothing, ...facts });
   const judge = (facts: Partial<EndFacts>): EndReason =>
-    judgeEnd({ waitStatus: 0, cause: undefined, usage: nothing, cpuTimeLimitMs: Infinity, rest: 0, ...facts });
+    judgeEnd({
+      waitStatus: 0,
+      cause: undefined,
+      usage: nothing,
+      cpuTimeLimitMs: Infinity,
+      hasCpuLimit: false,
+      rest: 0,
+      ...facts,
+    });
   const oom = usage({ oomKills: 1 });
   const refused = usage({ pidsLimitHits: 3 });
   const busy = usage({ cpuUserMs: 600, cpuSystemMs: 500 });
@@ -63,7 +71,8 @@ describe('why it ended', () => {
     ['pids', { waitStatus: 6, usage: refused }],
     ['oom', { waitStatus: exit(1), usage: usage({ oomKills: 1, pidsLimitHits: 1 }) }],
     // The kernel's own watch over processor time: SIGXCPU first, then SIGKILL.
-    ['cpu', { waitStatus: SIGXCPU }],
+    ['cpu', { waitStatus: SIGXCPU, hasCpuLimit: true }],
+    ['signal', { waitStatus: SIGXCPU }],
     ['cpu', { waitStatus: SIGKILL, usage: busy, cpuTimeLimitMs: 1000 }],
     ['signal', { waitStatus: SIGKILL, usage: busy, cpuTimeLimitMs: 2000 }],
     ['signal', { waitStatus: 15, usage: busy, cpuTimeLimitMs: 1000 }],

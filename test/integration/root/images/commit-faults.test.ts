@@ -32,7 +32,7 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
 
   test('one that fails leaves the name as it was, and nothing half-made', async () => {
     await using box = await on.open();
-    const before = await box.commit('me/failing:1');
+    const before = await on.commit(box, 'me/failing:1');
     await sh(box, ': > /.wh.made');
     const error = await rejection(box.commit('me/failing:1'));
     expect(error).toMatchObject({

@@ -18,7 +18,7 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
   test('exactly the changes, on top of the image', async () => {
     await using box = await on.open();
     await sh(box, CHANGES);
-    const image = await box.commit('me/changed:1');
+    const image = await on.commit(box, 'me/changed:1');
     expect(image.record.reference).toBe('docker.io/me/changed:1');
     expect(image.manifest.layers.slice(0, 2)).toEqual(BASE.layers);
     expect(image.config.diffIds.slice(0, 2)).toEqual(BASE.diffIds);
@@ -50,7 +50,7 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
 
   test('nothing changed is an empty layer', async () => {
     await using box = await on.open();
-    const image = await box.commit('me/same', { compression: 'none' });
+    const image = await on.commit(box, 'me/same', { compression: 'none' });
     expect(await on.lastLayer(image)).toEqual(END);
     expect(image.record.reference).toBe('docker.io/me/same:latest');
     expect(image.manifest.layers.at(-1)).toMatchObject({
@@ -64,7 +64,7 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
   test('one image on top of another, and what was added is deleted again', async () => {
     await using box = await on.open('me/changed:1');
     await sh(box, 'rm -r made again; mkdir again');
-    const image = await box.commit('me/again:1');
+    const image = await on.commit(box, 'me/again:1');
     expect(image.manifest.layers).toHaveLength(4);
     expect(image.config.history.filter(({ createdBy }) => createdBy === 'cloister commit')).toHaveLength(2);
     expect(await on.entriesOf(image)).toEqual(['.wh.made', 'again/', 'again/.wh..wh..opq']);
@@ -88,7 +88,7 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
       comment: 'why',
       createdBy: 'a test',
     };
-    const { config, manifest } = await box.commit('me/configured:1', given);
+    const { config, manifest } = await on.commit(box, 'me/configured:1', given);
     expect(config).toMatchObject({
       env: { PATH: '/bin', KEPT: 'yes', CHANGED: 'yes', MADE: 'a=b' },
       entrypoint: ['/bin/busybox'],
@@ -122,7 +122,7 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
   test('of a writable layer on disk', async () => {
     await using box = await on.open(undefined, { writable: 'disk' });
     await sh(box, CHANGES);
-    expect(await on.entriesOf(await box.commit('me/disk:1'))).toEqual(ENTRIES);
+    expect(await on.entriesOf(await on.commit(box, 'me/disk:1'))).toEqual(ENTRIES);
   });
 });
 
