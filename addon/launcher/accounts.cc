@@ -95,6 +95,13 @@ Status ReadWhole(const char* path, Text& text) {
   return {};
 }
 
+// A root without such a file, or with a link in its place that leads nowhere, has no users: what is missing is the name. The file
+// stands for the call, which tells this from a file that lacks the name.
+Status WithoutFile(const Status& read, const char* path, const char* name) {
+  const int code = read.error().code;
+  return code == ENOENT || code == ENOTDIR ? Status(Error(path, ENOENT, name)) : read;
+}
+
 }  // namespace
 
 bool FindUser(const char* text, size_t size, const char* name, Account& account) {
@@ -150,7 +157,8 @@ void FindMemberships(const char* text, size_t size, const char* user, Account& a
 Status LookUpAccount(const char* user, const char* group, Account& account) {
   if (user[0] != '\0') {
     Text passwd;
-    CLOISTER_TRY(ReadWhole("/etc/passwd", passwd));
+    const Status read = ReadWhole("/etc/passwd", passwd);
+    if (!read.ok()) return WithoutFile(read, "/etc/passwd", user);
     if (!FindUser(passwd.data, passwd.size, user, account)) return Error("passwd(5)", ENOENT, user);
   }
   Text groups;
@@ -158,7 +166,7 @@ Status LookUpAccount(const char* user, const char* group, Account& account) {
   const bool found = group[0] != '\0' && read.ok() && FindGroup(groups.data, groups.size, group, account.gid);
   // What is no name may be a number: `name:gid`, OCI image specification, "User".
   if (group[0] != '\0' && !found && !Field{group, strlen(group)}.Number(account.gid)) {
-    return read.ok() ? Status(Error("group(5)", ENOENT, group)) : read;
+    return read.ok() ? Status(Error("group(5)", ENOENT, group)) : WithoutFile(read, "/etc/group", group);
   }
   if (user[0] != '\0' && read.ok()) FindMemberships(groups.data, groups.size, user, account);
   return {};

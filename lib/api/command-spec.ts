@@ -88,7 +88,7 @@ export function checkCommand(
   const tty = checkTty(fields['tty']);
   const timeoutMs = checkDuration('timeout', fields['timeout'], tty === undefined ? defaultTimeoutMs : Infinity);
   const spec = {
-    ...checkProcess(fields, { cpuTimeMs, files: undefined }, sandbox.command),
+    ...checkProcess(fields, { cpuTimeMs, files: undefined, ids: sandbox.ids }, sandbox.command),
     argv: checkArgv(argv, sandbox.image.kind === 'image'),
     timeoutMs: timeoutMs === 0 ? 1 : timeoutMs,
     stdin: checkStdin(fields['stdin']),

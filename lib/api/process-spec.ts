@@ -1,8 +1,9 @@
 import { invalidOption } from '../errors.js';
-import type { CommandDefaults, UserSpec } from '../runtime/spec.js';
+import type { CommandDefaults, SandboxIds, UserSpec } from '../runtime/spec.js';
 import { parseUser } from '../runtime/user.js';
 import { RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
 import { checkAmount, checkEnv, checkInteger, checkList, checkObject, checkPath, checkSize } from './check.js';
+import { checkMapped } from './mapped-ids.js';
 
 export const PROCESS_KEYS = ['env', 'cwd', 'user', 'umask', 'rlimits', 'maxOutput'] as const;
 
@@ -13,19 +14,28 @@ function ids(uid: number, gid: number, groups: readonly number[]): UserSpec {
   return { kind: 'ids', uid, gid, groups };
 }
 
-function checkUser(value: unknown, absent: UserSpec | undefined): UserSpec | undefined {
-  if (value === undefined) return absent;
+function parseUserOption(value: unknown): UserSpec {
   if (typeof value === 'number') return ids(checkInteger('user', value, ID, 0), value, []);
   if (typeof value === 'string') {
     const user = parseUser(value);
     if (user === undefined) throw invalidOption('user', "'uid', 'uid:gid', 'name' or 'name:group'", value);
     return user;
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidOption('user', "a number, 'uid', 'uid:gid', 'name', 'name:group' or { uid, gid, groups }", value);
+  }
   const user = checkObject('user', value, ['uid', 'gid', 'groups']);
   const uid = checkInteger('user.uid', user['uid'], ID, 0);
   const groups = checkList('user.groups', user['groups'], (option, gid) => checkInteger(option, gid, ID, 0));
   if (groups.length > 256) throw invalidOption('user.groups', 'at most 256 groups', groups);
   return ids(uid, checkInteger('user.gid', user['gid'], ID, uid), groups);
+}
+
+function checkUser(value: unknown, absent: UserSpec | undefined, namespace: SandboxIds): UserSpec | undefined {
+  if (value === undefined) return absent;
+  const user = parseUserOption(value);
+  checkMapped(user, value, namespace);
+  return user;
 }
 
 function checkRlimits(value: unknown): Partial<Record<RlimitName, RlimitValue>> {
@@ -43,17 +53,21 @@ function checkRlimits(value: unknown): Partial<Record<RlimitName, RlimitValue>> 
   return limits;
 }
 
-/** What a command runs with, from the sandbox's options or, over those of the sandbox (`base`), from the command's own. */
+/**
+ * What a command runs with, from the sandbox's options or, over those of the sandbox (`base`), from the command's own.
+ *
+ * @param limits - what the sandbox says of it elsewhere.
+ */
 export function checkProcess(
   fields: Readonly<Record<string, unknown>>,
-  limits: { readonly cpuTimeMs: number; readonly files: number | undefined },
+  limits: { readonly cpuTimeMs: number; readonly files: number | undefined; readonly ids: SandboxIds },
   base?: CommandDefaults,
 ): CommandDefaults {
   const files = limits.files === undefined ? {} : { nofile: { soft: limits.files, hard: limits.files } };
   return {
     env: { ...base?.env, ...checkEnv('env', fields['env']) },
     cwd: fields['cwd'] === undefined ? base?.cwd : checkPath('cwd', fields['cwd']),
-    user: checkUser(fields['user'], base?.user),
+    user: checkUser(fields['user'], base?.user, limits.ids),
     umask: checkInteger('umask', fields['umask'], [0, 0o777], base?.umask ?? 0o022),
     rlimits: { ...base?.rlimits, ...files, ...checkRlimits(fields['rlimits']) },
     cpuTimeMs: limits.cpuTimeMs,

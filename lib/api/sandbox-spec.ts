@@ -197,6 +197,7 @@ export function checkSandbox(options: unknown): SandboxSpec {
   if (name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(name)) {
     throw invalidOption('name', 'letters, digits, dots, dashes and underscores', name);
   }
+  const security = checkSecurity(fields['security']);
   const { nodes, rules } = checkDevices(fields['devices'], fields['deviceRules']);
   return Object.freeze({
     name,
@@ -217,12 +218,13 @@ export function checkSandbox(options: unknown): SandboxSpec {
     readonlyRoot: checkBoolean('readonlyRoot', fields['readonlyRoot'], false),
     sysctls: checkSysctls(fields['sysctls'], network),
     clocks: checkClocks(fields['clocks']),
-    ...checkSecurity(fields['security']),
+    ...security,
     labels: checkTexts('labels', fields['labels']),
     health: checkHealth(fields['health']),
     command: checkProcess(fields, {
       cpuTimeMs: checkDuration('limits.cpuTime', limits['cpuTime'], Infinity),
       files: checkInteger('limits.files', limits['files'], [3, 2 ** 31], undefined),
+      ids: security.ids,
     }),
   });
 }

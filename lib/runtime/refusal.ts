@@ -6,16 +6,44 @@ import type { Refusal, Stage } from '../native/status.js';
 /** execve(2): the file is there, and the kernel will not run it. EPERM: it has file capabilities that the sandbox does not. */
 const NOT_EXECUTABLE = ['EACCES', 'EINVAL', 'EISDIR', 'ELIBBAD', 'ELOOP', 'ENOEXEC', 'ENOTDIR', 'EPERM', 'ETXTBSY'];
 
+/** Where the launcher looks names up: the entry is missing in the file (`passwd(5)`), or the file itself is. */
+const ACCOUNT_FILES: Readonly<Record<string, readonly [kind: string, file: string, isThere: boolean]>> = {
+  'passwd(5)': ['user', '/etc/passwd', true],
+  'group(5)': ['group', '/etc/group', true],
+  '/etc/passwd': ['user', '/etc/passwd', false],
+  '/etc/group': ['group', '/etc/group', false],
+};
+
+const SWITCHES = ['setgroups(2)', 'setresgid(2)', 'setresuid(2)'];
+
+/** Numbers of the caller's own were looked at before: these stand in the sandbox's files, or are the image's. */
+function notMapped({ syscall }: Refusal, errno: string): CloisterError | undefined {
+  if (errno !== 'EINVAL' || !SWITCHES.includes(syscall)) return undefined;
+  const message = `the user has an id that the sandbox does not have: ${syscall}: ${errno}`;
+  return new CloisterError('ERR_USER_NOT_FOUND', message, {
+    syscall,
+    errno,
+    subject: 'user',
+    hint: "its ids, in the sandbox's /etc/passwd and /etc/group or as the image's User, must be in the map of security.userNamespace (by default 0 to 65535)",
+  });
+}
+
+function noSuchUser(refusal: Refusal, errno: string): CloisterError | undefined {
+  const { syscall, subject } = refusal;
+  const found = ACCOUNT_FILES[syscall];
+  if (found === undefined) return notMapped(refusal, errno);
+  const [kind, file, isThere] = found;
+  return new CloisterError('ERR_USER_NOT_FOUND', `no ${kind} ${JSON.stringify(subject)} in the sandbox`, {
+    subject,
+    hint: isThere
+      ? `give a number, or a name from the sandbox's own ${file}`
+      : `the sandbox's root has no ${file}, in which names are looked up: give a number`,
+  });
+}
+
 /** What a failed stage means to a person; stages that are not here are plain kernel errors. */
 const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => CloisterError | undefined>> = {
-  user: (refusal) => {
-    if (refusal.syscall !== 'passwd(5)' && refusal.syscall !== 'group(5)') return undefined;
-    const kind = refusal.syscall === 'passwd(5)' ? 'user' : 'group';
-    return new CloisterError('ERR_USER_NOT_FOUND', `no ${kind} ${JSON.stringify(refusal.subject)} in the sandbox`, {
-      subject: refusal.subject,
-      hint: `give a number, or a name from the sandbox's own /etc/${kind === 'user' ? 'passwd' : 'group'}`,
-    });
-  },
+  user: noSuchUser,
   cwd: (refusal, errno) =>
     new CloisterError('ERR_CWD_NOT_FOUND', `cannot enter the working directory ${refusal.subject}: ${errno}`, {
       syscall: refusal.syscall,

@@ -98,8 +98,11 @@ describe('texts', () => {
 
   test('ids outside of the map are refused, not wrapped', async () => {
     writeFileSync(join(root, 'etc/passwd'), 'far:x:70000:70000::/:/bin/sh\nlast:x:65535:65535::/:/bin/sh\n');
-    expect(await whoAmI('far')).toMatchObject({ code: 'ERR_KERNEL' });
-    expect(await whoAmI(70_000)).toMatchObject({ code: 'ERR_KERNEL' });
+    expect(await whoAmI('far')).toMatchObject({
+      code: 'ERR_USER_NOT_FOUND',
+      hint: expect.stringContaining('security.userNamespace') as string,
+    });
+    expect(await whoAmI(70_000)).toMatchObject({ code: 'ERR_INVALID_OPTION', subject: 'user' });
     expect(await whoAmI('last')).toMatchObject({ stdout: '65535\n65535\n/\n' });
   });
 

@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Host, Sandbox } from '../../../lib/index.js';
 
 let directory: string;
@@ -54,5 +54,33 @@ test('a directory that is none is refused before anything is made', async () => 
   await expect(Sandbox.create({ image: { directory: '/no/such' } })).rejects.toMatchObject({
     code: 'ERR_INVALID_OPTION',
     subject: 'image.directory',
+  });
+});
+
+describe('a root without a list of users', () => {
+  const missing = '/nowhere/etc';
+
+  test.each<[string, string, RegExp, (etc: string) => void]>([
+    ['bob', 'bob', /has no \/etc\/passwd/, (etc) => mkdirSync(etc)],
+    ['5:grp', 'grp', /has no \/etc\/group/, (etc) => mkdirSync(etc)],
+    ['bob', 'bob', /has no \/etc\/passwd/, (etc) => symlinkSync(missing, etc)],
+    ['5:grp', 'grp', /has no \/etc\/group/, (etc) => symlinkSync(missing, etc)],
+    ['bob', 'bob', /has no \/etc\/passwd/, (etc) => writeFileSync(etc, '')],
+  ])('user %j: no %s', async (user, subject, hint, makeEtc) => {
+    const bare = mkdtempSync('/var/tmp/cloister-test-');
+    try {
+      mkdirSync(join(bare, 'bin'));
+      copyFileSync('/bin/busybox', join(bare, 'bin/busybox'));
+      makeEtc(join(bare, 'etc'));
+      const image = { directory: bare };
+      await expect(Sandbox.run(['busybox', 'id'], { image, user })).rejects.toMatchObject({
+        code: 'ERR_USER_NOT_FOUND',
+        subject,
+        hint: expect.stringMatching(hint) as string,
+      });
+      expect((await Sandbox.run(['busybox', 'id', '-u'], { image, user: 5 })).stdout).toBe('5\n');
+    } finally {
+      rmSync(bare, { recursive: true });
+    }
   });
 });

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { checkProcess } from '../../../lib/api/process-spec.js';
+import type { IdMapEntry } from '../../../lib/native/plan.js';
+import type { SandboxIds } from '../../../lib/runtime/spec.js';
 import { refusal } from '../../support/refusal.js';
 
-const NO_LIMITS = { cpuTimeMs: Infinity, files: undefined };
+const NO_LIMITS = { cpuTimeMs: Infinity, files: undefined, ids: { kind: 'auto' } } as const;
 const check = (fields: Record<string, unknown>) => checkProcess(fields, NO_LIMITS);
 
 describe('users, in the forms of an image’s User', () => {
@@ -13,7 +15,7 @@ describe('users, in the forms of an image’s User', () => {
     // The image's, or root.
     [undefined, undefined],
     [1000, ids(1000, 1000)],
-    [4294967294, ids(4294967294, 4294967294)],
+    [65535, ids(65535, 65535)],
     ['1000', ids(1000, 1000)],
     ['1000:50', ids(1000, 50)],
     ['root', ids(0, 0)],
@@ -29,6 +31,10 @@ describe('users, in the forms of an image’s User', () => {
     [{ uid: 5, gid: 6, groups: [7, 8] }, ids(5, 6, [7, 8])],
   ])('%j', (user, expected) => {
     expect(check({ user }).user).toEqual(expected);
+  });
+
+  test('what is no user at all is told every form', () => {
+    expect(refusal(() => check({ user: null })).message).toContain("'name:group' or { uid, gid, groups }, got null");
   });
 
   test.each<[unknown, string]>([
@@ -55,6 +61,37 @@ describe('users, in the forms of an image’s User', () => {
     [{ uid: 1, groups: Array.from({ length: 257 }, (_, gid) => gid) }, 'user.groups'],
   ])('%j is refused', (user, subject) => {
     expect(refusal(() => check({ user }))).toMatchObject({ code: 'ERR_INVALID_OPTION', subject });
+  });
+});
+
+describe('ids that the sandbox does not have', () => {
+  const map = (inside: number, count: number): IdMapEntry => ({ inside, outside: 100_000 + inside, count });
+  const own: SandboxIds = { kind: 'map', uids: [map(0, 10), map(500, 1)], gids: [map(0, 5)] };
+  const AUTO: SandboxIds = { kind: 'auto' };
+
+  test.each<[SandboxIds, unknown, string, string, number]>([
+    [AUTO, 70_000, 'user', '0 to 65535', 70_000],
+    [AUTO, '65536', 'user', '0 to 65535', 65_536],
+    [AUTO, '0:70000', 'user', '0 to 65535', 70_000],
+    [AUTO, '70000:staff', 'user', '0 to 65535', 70_000],
+    [AUTO, { uid: 70_000 }, 'user.uid', '0 to 65535', 70_000],
+    [AUTO, { uid: 5, gid: 70_000 }, 'user.gid', '0 to 65535', 70_000],
+    [AUTO, { uid: 5, groups: [1, 70_000] }, 'user.groups[1]', '0 to 65535', 70_000],
+    [own, 10, 'user', '0 to 9, 500', 10],
+    [own, 7, 'user', 'a group id that the sandbox has: 0 to 4', 7],
+    [own, { uid: 500, gid: 5 }, 'user.gid', '0 to 4', 5],
+  ])('%j: %j', (ids, user, subject, range, got) => {
+    const error = refusal(() => checkProcess({ user }, { ...NO_LIMITS, ids }));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', subject });
+    expect(error.message).toContain(`${range}, got ${got}`);
+    expect(error.hint).toContain('security.userNamespace');
+  });
+
+  test('those that it has', () => {
+    expect(checkProcess({ user: { uid: 500, gid: 4 } }, { ...NO_LIMITS, ids: own }).user).toMatchObject({ uid: 500 });
+    expect(checkProcess({ user: 4_294_967_294 }, { ...NO_LIMITS, ids: { kind: 'host' } }).user).toMatchObject({
+      uid: 4_294_967_294,
+    });
   });
 });
 
@@ -92,7 +129,7 @@ describe('rlimits', () => {
   });
 
   test('those of limits are weaker than those by name', () => {
-    const limits = { cpuTimeMs: Infinity, files: 100 };
+    const limits = { ...NO_LIMITS, files: 100 };
     expect(checkProcess({}, limits).rlimits).toEqual({ nofile: { soft: 100, hard: 100 } });
     expect(checkProcess({ rlimits: { nofile: 5 } }, limits).rlimits).toEqual({ nofile: { soft: 5, hard: 5 } });
   });
@@ -105,7 +142,7 @@ describe('a command over its sandbox', () => {
   );
 
   test('what it does not say is the sandbox’s', () => {
-    expect(checkProcess({}, { cpuTimeMs: 500, files: undefined }, sandbox)).toEqual({ ...sandbox, cpuTimeMs: 500 });
+    expect(checkProcess({}, { ...NO_LIMITS, cpuTimeMs: 500 }, sandbox)).toEqual({ ...sandbox, cpuTimeMs: 500 });
   });
 
   test('what it says counts, key by key in env and rlimits', () => {

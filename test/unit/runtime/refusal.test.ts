@@ -31,7 +31,11 @@ describe('what a refused start means', () => {
     [given('cwd', 'chdir(2)', EACCES, '/root'), 'ERR_CWD_NOT_FOUND', '/root'],
     [given('user', 'passwd(5)', ENOENT, 'bob'), 'ERR_USER_NOT_FOUND', 'bob'],
     [given('user', 'group(5)', ENOENT, 'staff'), 'ERR_USER_NOT_FOUND', 'staff'],
-    [given('user', 'setresuid(2)', EINVAL, ''), 'ERR_KERNEL', ''],
+    [given('user', '/etc/passwd', ENOENT, 'bob'), 'ERR_USER_NOT_FOUND', 'bob'],
+    [given('user', '/etc/group', ENOENT, 'staff'), 'ERR_USER_NOT_FOUND', 'staff'],
+    [given('user', 'setresuid(2)', EINVAL, ''), 'ERR_USER_NOT_FOUND', 'user'],
+    [given('user', 'setgroups(2)', EINVAL, ''), 'ERR_USER_NOT_FOUND', 'user'],
+    [given('user', 'setresuid(2)', EPERM, ''), 'ERR_KERNEL', ''],
     [given('user', 'openat2(2)', ELOOP, '/etc/passwd'), 'ERR_KERNEL', '/etc/passwd'],
     [given('rlimit', 'prlimit(2)', EPERM, '7'), 'ERR_PERMISSION', '7'],
     [given('source', 'mount_setattr(2)', EINVAL, 'mount attributes'), 'ERR_KERNEL', 'mount attributes'],
@@ -60,6 +64,8 @@ describe('what a refused start means', () => {
     expect(refusalError(given('user', 'passwd(5)', ENOENT, 'x')).message).toMatch(/^no user "x"/);
     expect(refusalError(given('user', 'group(5)', ENOENT, 'x')).message).toMatch(/^no group "x"/);
     expect(refusalError(given('user', 'group(5)', ENOENT, 'x')).hint).toContain('/etc/group');
+    expect(refusalError(given('user', '/etc/passwd', ENOENT, 'x')).hint).toContain('has no /etc/passwd');
+    expect(refusalError(given('user', '/etc/group', ENOENT, 'x')).message).toMatch(/^no group "x"/);
   });
 });
 
