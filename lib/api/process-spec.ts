@@ -4,6 +4,7 @@ import { parseUser } from '../runtime/user.js';
 import { RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
 import { checkAmount, checkEnv, checkInteger, checkList, checkObject, checkPath, checkSize } from './check.js';
 import { checkMapped } from './mapped-ids.js';
+import { checkRlimitBound } from './rlimit-bounds.js';
 
 export const PROCESS_KEYS = ['env', 'cwd', 'user', 'umask', 'rlimits', 'maxOutput'] as const;
 
@@ -38,19 +39,29 @@ function checkUser(value: unknown, absent: UserSpec | undefined, namespace: Sand
   return user;
 }
 
-function checkRlimits(value: unknown): Partial<Record<RlimitName, RlimitValue>> {
+function checkRlimits(value: unknown, isHostUser: boolean): Partial<Record<RlimitName, RlimitValue>> {
   if (value === undefined) return {};
   const limits: Partial<Record<RlimitName, RlimitValue>> = {};
   for (const [key, limit] of Object.entries(checkObject('rlimits', value, Object.keys(RLIMITS)))) {
     const option = `rlimits.${key}`;
+    if (limit === null || limit === undefined)
+      throw invalidOption(option, 'a whole number, Infinity or { soft, hard }', limit);
     const pair =
       typeof limit === 'object' ? checkObject(option, limit, ['soft', 'hard']) : { soft: limit, hard: limit };
     const hard = checkAmount(`${option}.hard`, pair['hard'] ?? pair['soft'], Infinity);
     const soft = checkAmount(`${option}.soft`, pair['soft'] ?? pair['hard'], Infinity);
     if (soft > hard) throw invalidOption(option, 'a soft limit no higher than the hard one', soft);
+    checkRlimitBound(option, key as RlimitName, { soft, hard }, isHostUser);
     limits[key as RlimitName] = { soft, hard };
   }
   return limits;
+}
+
+function checkFiles(files: number | undefined, isHostUser: boolean): Partial<Record<RlimitName, RlimitValue>> {
+  if (files === undefined) return {};
+  const nofile = { soft: files, hard: files };
+  checkRlimitBound('limits.files', 'nofile', nofile, isHostUser);
+  return { nofile };
 }
 
 /**
@@ -63,13 +74,17 @@ export function checkProcess(
   limits: { readonly cpuTimeMs: number; readonly files: number | undefined; readonly ids: SandboxIds },
   base?: CommandDefaults,
 ): CommandDefaults {
-  const files = limits.files === undefined ? {} : { nofile: { soft: limits.files, hard: limits.files } };
+  const isHostUser = limits.ids.kind === 'host';
   return {
     env: { ...base?.env, ...checkEnv('env', fields['env']) },
     cwd: fields['cwd'] === undefined ? base?.cwd : checkPath('cwd', fields['cwd']),
     user: checkUser(fields['user'], base?.user, limits.ids),
     umask: checkInteger('umask', fields['umask'], [0, 0o777], base?.umask ?? 0o022),
-    rlimits: { ...base?.rlimits, ...files, ...checkRlimits(fields['rlimits']) },
+    rlimits: {
+      ...base?.rlimits,
+      ...checkFiles(limits.files, isHostUser),
+      ...checkRlimits(fields['rlimits'], isHostUser),
+    },
     cpuTimeMs: limits.cpuTimeMs,
     maxOutputBytes: checkSize('maxOutput', fields['maxOutput'], base?.maxOutputBytes ?? DEFAULT_MAX_OUTPUT),
   };

@@ -2,6 +2,7 @@ import { CloisterError } from '../errors.js';
 import { errnoName } from '../native/errno.js';
 import { kernelError } from '../native/kernel.js';
 import type { Refusal, Stage } from '../native/status.js';
+import { RLIMITS } from '../security/rlimits.js';
 
 /** execve(2): the file is there, and the kernel will not run it. EPERM: it has file capabilities that the sandbox does not. */
 const NOT_EXECUTABLE = ['EACCES', 'EINVAL', 'EISDIR', 'ELIBBAD', 'ELOOP', 'ENOEXEC', 'ENOTDIR', 'EPERM', 'ETXTBSY'];
@@ -91,13 +92,17 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
       },
     );
   },
-  rlimit: (refusal, errno) =>
-    new CloisterError('ERR_PERMISSION', `rlimit number ${refusal.subject} cannot be set: ${errno}`, {
+  rlimit: (refusal, errno) => {
+    const name = Object.entries(RLIMITS).find(([, number]) => String(number) === refusal.subject)?.[0];
+    if (name === undefined) return undefined;
+    const option = `rlimits.${name}`;
+    return new CloisterError('ERR_PERMISSION', `${option} cannot be set: ${refusal.syscall}: ${errno}`, {
       syscall: refusal.syscall,
       errno,
-      subject: refusal.subject,
-      hint: "a hard limit above the application's own needs CAP_SYS_RESOURCE; ask for a lower one",
-    }),
+      subject: option,
+      hint: `its hard limit may be no higher than that of the application was when it started its first sandbox${name === 'nofile' ? ', nor than /proc/sys/fs/nr_open' : ''}`,
+    });
+  },
   source: (refusal, errno) => {
     if (refusal.subject !== 'idmapped mount') return undefined;
     return new CloisterError(

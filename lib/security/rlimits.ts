@@ -45,6 +45,13 @@ export interface RlimitFacts {
   readonly ownLimits: string;
 }
 
+/** `Infinity` where the text does not say. Its lines stand in the order of the numbers, proc_pid_limits(5). */
+export function ownHardLimit(name: RlimitName, ownLimits: string): number {
+  // `%-25s %-20s %-20s %-10s`, fs/proc/base.c.
+  const hard = ownLimits.split('\n')[RLIMITS[name] + 1]?.slice(26).trim().split(/\s+/)[1];
+  return hard === undefined || !/^\d+$/.test(hard) ? Infinity : Number(hard);
+}
+
 function openFiles({ fileMax, ownLimits }: RlimitFacts): RlimitValue {
   const own = /^Max open files\s+\d+\s+(\d+)/m.exec(ownLimits)?.[1];
   const share = Math.max(MIN_OPEN_FILES, Math.floor((Number(fileMax) * SHARE) / PROCESSES));

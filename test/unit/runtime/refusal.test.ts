@@ -37,7 +37,7 @@ describe('what a refused start means', () => {
     [given('user', 'setgroups(2)', EINVAL, ''), 'ERR_USER_NOT_FOUND', 'user'],
     [given('user', 'setresuid(2)', EPERM, ''), 'ERR_KERNEL', ''],
     [given('user', 'openat2(2)', ELOOP, '/etc/passwd'), 'ERR_KERNEL', '/etc/passwd'],
-    [given('rlimit', 'prlimit(2)', EPERM, '7'), 'ERR_PERMISSION', '7'],
+    [given('rlimit', 'prlimit(2)', EPERM, '7'), 'ERR_PERMISSION', 'rlimits.nofile'],
     [given('source', 'mount_setattr(2)', EINVAL, 'mount attributes'), 'ERR_KERNEL', 'mount attributes'],
     [given('mount', 'openat2(2)', ELOOP, 'proc'), 'ERR_IMAGE_INVALID', 'proc'],
     [given('mount', 'openat2(2)', ENOTDIR, 'dev/pts'), 'ERR_IMAGE_INVALID', 'dev/pts'],

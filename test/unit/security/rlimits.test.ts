@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { defaultRlimits, encodeRlimit, RLIMITS, UNLIMITED } from '../../../lib/security/rlimits.js';
+import { defaultRlimits, encodeRlimit, ownHardLimit, RLIMITS, UNLIMITED } from '../../../lib/security/rlimits.js';
 
 const own = (hard: string): string =>
   `Limit           Soft Limit   Hard Limit   Units\nMax open files  1024         ${hard}         files\n`;
@@ -31,6 +31,17 @@ describe('the defaults', () => {
   test('a text that says nothing limits nothing', () => {
     expect(defaultRlimits({ fileMax: '2097152', ownLimits: '' }).nofile).toEqual({ soft: 1024, hard: 2048 });
   });
+});
+
+test('the hard limits of this process', () => {
+  const text = readFileSync('/proc/self/limits', 'latin1');
+  const line = (name: string): string => new RegExp(`^${name}.*$`, 'm').exec(text)?.[0] ?? '';
+  const numbers = { cpu: 'Max cpu time', nofile: 'Max open files', rttime: 'Max realtime timeout' } as const;
+  for (const [name, title] of Object.entries(numbers)) {
+    const hard = ownHardLimit(name as keyof typeof numbers, text);
+    expect(line(title)).toMatch(new RegExp(`\\s${hard === Infinity ? 'unlimited' : hard}\\s`));
+  }
+  expect(ownHardLimit('nofile', '')).toBe(Infinity);
 });
 
 test('numbers as the kernel has them', () => {
