@@ -22,7 +22,8 @@ import { defaultRlimits } from '../security/rlimits.js';
 import { seccompProgram } from '../security/seccomp/cache.js';
 import { Turns } from '../shared/turns.js';
 import { AsyncQueue } from './async-queue.js';
-import { checkBoolean, checkChoice, checkInteger, checkObject, checkPath } from './check.js';
+import { checkBoolean, checkChoice, checkInteger, checkObject } from './check.js';
+import { checkHostDirectory } from './host-directory.js';
 import { ImageSource } from './image-source.js';
 import { diagnose, type DoctorReport } from './doctor.js';
 import type { HostEvent, ImageEventName, ImageEvents } from './events.js';
@@ -84,8 +85,8 @@ export class Host implements AsyncDisposable {
       'concurrency',
       'allowNoCgroups',
     ]);
-    this.root = fields['root'] === undefined ? '/var/lib/cloister' : checkPath('root', fields['root']);
-    this.stateDir = fields['stateDir'] === undefined ? '/run/cloister' : checkPath('stateDir', fields['stateDir']);
+    this.root = checkHostDirectory('root', fields['root'], '/var/lib/cloister');
+    this.stateDir = checkHostDirectory('stateDir', fields['stateDir'], '/run/cloister');
     const driver = checkStorage(fields['storage']);
     this.#storage = once(() => chooseStorage(this.root, driver));
     const flatRoots = new FlatRoots(join(this.root, 'flat'));

@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { throwIfAborted } from '../shared/abort.js';
 import { parseDigest, splitDigest, type Digest } from '../shared/digest.js';
+import { makeDirectory } from '../shared/make-directory.js';
 import { fileError, unlessMissing } from '../shared/file-error.js';
 import { LockFile, type LockGroup, type LockRange } from '../shared/lock-file.js';
 import { readChunks } from './blob-file.js';
@@ -47,9 +48,9 @@ export class ContentStore implements LeasedContent, Disposable {
   constructor(directory: string, lockRange: LockRange) {
     this.#directory = directory;
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      for (const algorithm of ALGORITHMS) mkdirSync(join(directory, 'blobs', algorithm), { recursive: true });
-      mkdirSync(join(directory, 'ingest'), { recursive: true });
+      makeDirectory(directory, 0o700);
+      for (const algorithm of ALGORITHMS) makeDirectory(join(directory, 'blobs', algorithm), 0o777);
+      makeDirectory(join(directory, 'ingest'), 0o777);
       this.locks = new LockFile(join(directory, 'locks'), lockRange);
     } catch (error) {
       throw fileError(error, directory);

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../shared/make-directory.js';
 import { errnoOf, fileError, unlessMissing } from '../shared/file-error.js';
 import type { LockFile } from '../shared/lock-file.js';
 import { syncDirectory } from './blob-writer.js';
@@ -39,7 +40,7 @@ export class ImageNames {
     this.#directory = directory;
     this.#locks = locks;
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectory(directory, 0o700);
     } catch (error) {
       throw fileError(error, directory);
     }

@@ -16,6 +16,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { GENERATED_ETC, HOST_ETC, SKELETON, TOP_LEVEL_TREES } from './host-files.js';
+import { fileError } from '../shared/file-error.js';
+import { makeDirectory } from '../shared/make-directory.js';
 
 /** The host's own programs as a root file system. */
 export interface HostRoot {
@@ -85,6 +87,14 @@ function writeSkeleton(
   symlinkSync('/proc/self/mounts', join(root, 'etc/mtab'));
 }
 
+function makeDraft(directory: string): string {
+  try {
+    return mkdtempSync(join(directory, 'draft-'));
+  } catch (error) {
+    throw fileError(error, directory);
+  }
+}
+
 /**
  * Makes the skeleton for the host as it is now, or finds the one made before. Its name is a digest of what it was
  * made from, so an update of the host makes a new one and running sandboxes keep theirs.
@@ -98,15 +108,15 @@ export function prepareHostRoot(directory: string): HostRoot {
   const digest = createHash('sha256').update(version).digest('hex').slice(0, 32);
   const skeleton = join(directory, digest);
   if (existsSync(skeleton)) return { skeleton, trees };
-  mkdirSync(directory, { recursive: true, mode: 0o711 });
-  const draft = mkdtempSync(join(directory, 'draft-'));
+  makeDirectory(directory, 0o711);
+  const draft = makeDraft(directory);
   try {
     writeSkeleton(draft, entries, links, trees);
     renameSync(draft, skeleton);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
     // Another process was faster: its result is as good, renaming onto a directory that is not empty fails.
-    if (!existsSync(skeleton)) throw error;
+    if (!existsSync(skeleton)) throw fileError(error, skeleton);
   }
   return { skeleton, trees };
 }

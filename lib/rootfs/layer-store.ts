@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { syncFilesystem } from '../native/layers.js';
 import { parseDigest, splitDigest, type Digest } from '../shared/digest.js';
+import { makeDirectory } from '../shared/make-directory.js';
 import { bootId } from '../shared/owner.js';
 import { OwnedDirectory } from './owned-directory.js';
 import type { StoredLayer } from '../shared/snapshotter.js';
@@ -40,7 +41,7 @@ export class LayerStore {
 
   get #base(): string {
     if (this.#realDirectory !== undefined) return this.#realDirectory;
-    mkdirSync(this.#directory, { recursive: true, mode: 0o711 });
+    makeDirectory(this.#directory, 0o711);
     return (this.#realDirectory = realpathSync(this.#directory));
   }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { constants, existsSync, mkdirSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { open, readdir, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { removeTree } from '../native/layers.js';
 import { isOwnerAlive, newOwnerLabel, parseOwner } from '../shared/owner.js';
+import { makeDirectory } from '../shared/make-directory.js';
 
 /**
  * A directory in which every process has one of its own, for what must not outlive it: drafts, writable layers.
@@ -22,8 +23,8 @@ export class OwnedDirectory {
     if (this.#own === undefined) void this.sweep().catch(() => undefined);
     this.#own ??= join(this.#path, newOwnerLabel());
     const path = join(this.#own, name);
-    mkdirSync(this.#own, { recursive: true, mode: 0o700 });
-    mkdirSync(path, { mode: 0o700 });
+    makeDirectory(this.#own, 0o700);
+    makeDirectory(path, 0o700);
     return path;
   }
 

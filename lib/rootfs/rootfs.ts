@@ -1,8 +1,9 @@
-import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CloisterError, invalidOption } from '../errors.js';
 import { MOUNT_ATTR, type Source, type Step } from '../native/plan.js';
 import type { Digest } from '../shared/digest.js';
+import { makeDirectory } from '../shared/make-directory.js';
 import { prepareHostRoot, type HostRoot } from './host-root.js';
 import { OwnedDirectory } from './owned-directory.js';
 import type { Snapshot, Snapshotter } from '../shared/snapshotter.js';
@@ -163,7 +164,7 @@ export class RootfsService {
 
 /** What is mounted passes no link; where the host keeps its files, it may have one. */
 function realDirectory(path: string): string {
-  mkdirSync(path, { recursive: true, mode: 0o711 });
+  makeDirectory(path, 0o711);
   return realpathSync(path);
 }
 

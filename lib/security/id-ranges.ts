@@ -1,7 +1,9 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import type { IdMapEntry } from '../native/plan.js';
+import { fileError } from '../shared/file-error.js';
+import { makeDirectory } from '../shared/make-directory.js';
 
 /** Ids of one sandbox: as many as a 16-bit system has, user_namespaces(7). */
 export const RANGE_SIZE = 65_536;
@@ -68,9 +70,9 @@ export class IdRanges {
 
   /** Locks the next block that nobody has; returns the index of its first range and frees the others. */
   #lockBlock(): number {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectory(this.#directory, 0o700);
     for (; this.#nextBlock < BLOCKS; this.#nextBlock++) {
-      const fd = openSync(join(this.#directory, `${this.#nextBlock}.lock`), 'a', 0o600);
+      const fd = openLock(join(this.#directory, `${this.#nextBlock}.lock`));
       if (!this.#tryLock(fd)) {
         closeSync(fd);
         continue;
@@ -84,5 +86,13 @@ export class IdRanges {
       subject: this.#directory,
       hint: 'remove sandboxes that are not needed any more, or end the application that keeps them',
     });
+  }
+}
+
+function openLock(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw fileError(error, path);
   }
 }

@@ -8,8 +8,11 @@ export function errnoOf(error: unknown): string | undefined {
 const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'free some space on this file system; what is complete is kept, and the next try goes on from there',
   EDQUOT: 'the disk quota is used up: free some space, or raise it; the next try goes on from what is complete',
-  EROFS: 'the file system is read-only: choose another directory as `root` of the Host',
-  EACCES: 'run as a user who may write there, or choose another directory as `root` of the Host',
+  EROFS: 'the file system is read-only: choose another directory as `root` or `stateDir` of the Host',
+  EACCES: 'run as a user who may write there, or choose another directory as `root` or `stateDir` of the Host',
+  EEXIST:
+    'something that is no directory is in the way: remove it, or choose another directory as `root` or `stateDir` of the Host',
+  ENOTDIR: 'a file is in the way: remove it, or choose another directory as `root` or `stateDir` of the Host',
 };
 
 /** What Node's file functions throw, as `ERR_KERNEL` with the call, its errno and what to do; other errors stay as they are. */
