@@ -13,6 +13,19 @@ function isMapped(map: readonly IdMapEntry[], id: number): boolean {
   return map.some(({ inside, count }) => id >= inside && id - inside < count);
 }
 
+/** The kernel takes no map in which an id stands twice, user_namespaces(7). */
+export function demandDisjoint(option: string, map: readonly IdMapEntry[]): void {
+  for (const side of ['inside', 'outside'] as const) {
+    const sorted = [...map].sort((a, b) => a[side] - b[side]);
+    for (const [index, entry] of sorted.entries()) {
+      const next = sorted[index + 1];
+      if (next === undefined || entry[side] + entry.count <= next[side]) continue;
+      const first = `${entry[side]} to ${entry[side] + entry.count - 1}`;
+      throw invalidOption(option, `ranges that do not overlap ${side}`, `${first} and ${next[side]} on`);
+    }
+  }
+}
+
 /**
  * A user that the sandbox's user namespace does not have could not be switched to, user_namespaces(7). Names are looked up later.
  *

@@ -22,6 +22,7 @@ import { checkClocks } from './clock-spec.js';
 import { checkDevices } from './device-spec.js';
 import { checkImage, checkMount, checkWritable, PAGE_BYTES } from './files-spec.js';
 import { checkHealth } from './health-spec.js';
+import { demandDisjoint } from './mapped-ids.js';
 import { checkProcess, PROCESS_KEYS } from './process-spec.js';
 
 const MIB = 2 ** 20;
@@ -74,12 +75,20 @@ function checkIo(value: unknown): CgroupLimits['io'] {
   });
 }
 
+function checkCpuset(value: unknown): string | undefined {
+  const cpuset = checkText('limits.cpuset', value, undefined);
+  // No kernel is built for a number of six digits.
+  const isRange = (text: string): boolean => {
+    const [, from, to] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
+    return from !== undefined && Number(from) <= Number(to ?? from);
+  };
+  if (cpuset === undefined || cpuset.split(',').every(isRange)) return cpuset;
+  throw invalidOption('limits.cpuset', "processor numbers such as '0-2,4'", cpuset);
+}
+
 /** The part of `limits` that cgroups enforce; absent ones stay absent, `Infinity` takes a default away. */
 export function checkCgroupLimits(limits: Readonly<Record<string, unknown>>): CgroupLimits {
-  const cpuset = checkText('limits.cpuset', limits['cpuset'], undefined);
-  if (cpuset !== undefined && !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(cpuset)) {
-    throw invalidOption('limits.cpuset', "processor numbers such as '0-2,4'", cpuset);
-  }
+  const cpuset = checkCpuset(limits['cpuset']);
   const memoryBytes =
     limits['memory'] === Infinity ? Infinity : checkSize('limits.memory', limits['memory'], undefined);
   if (memoryBytes !== undefined && memoryBytes < MIB)
@@ -146,6 +155,8 @@ function checkIds(value: unknown): SandboxIds {
     if (!list.some(({ inside }) => inside === 0))
       throw invalidOption(option, 'a mapping that contains id 0 inside', value);
   }
+  demandDisjoint(`${option}.uids`, ids.uids);
+  demandDisjoint(`${option}.gids`, ids.gids);
   return ids;
 }
 

@@ -42,6 +42,43 @@ function noSuchUser(refusal: Refusal, errno: string): CloisterError | undefined 
   });
 }
 
+/** The path below /proc/sys, as the option names it. */
+function sysctlRefused({ syscall, subject }: Refusal, errno: string): CloisterError | undefined {
+  const name = /^proc\/sys\/(.+)$/.exec(subject)?.[1]?.replaceAll('/', '.');
+  if (name === undefined) return undefined;
+  const option = `sysctls.${name}`;
+  const facts = { syscall, errno, subject: option };
+  if (['ENOENT', 'EISDIR', 'ENOTDIR'].includes(errno)) {
+    return new CloisterError('ERR_INVALID_OPTION', `${option}: there is no such kernel parameter: ${errno}`, {
+      ...facts,
+      hint: 'compare the spelling with `sysctl -a` on the host; it may belong to a part of the kernel that is not loaded',
+    });
+  }
+  if (!['EINVAL', 'ERANGE', 'EOVERFLOW'].includes(errno)) return undefined;
+  return new CloisterError('ERR_INVALID_OPTION', `${option}: the kernel does not take the value: ${errno}`, {
+    ...facts,
+    hint: 'it is of the wrong kind or out of range; `sysctl` on the host shows what a value looks like',
+  });
+}
+
+/** Where the image has a file on the way, or a directory is to lie on a file or the other way round. */
+function isWrongTarget({ syscall, subject }: Refusal, errno: string): boolean {
+  if (subject === '/' || subject === '') return false;
+  return (syscall === 'move_mount(2)' && errno === 'EINVAL') || (syscall === 'openat2(2)' && errno === 'ENOTDIR');
+}
+
+/** clone3(2): the group of the sandbox refuses another process, or (without one) the host does. */
+function noProcess({ syscall, subject }: Refusal, errno: string): CloisterError | undefined {
+  if (syscall !== 'clone3(2)' || subject !== 'command' || errno !== 'EAGAIN') return undefined;
+  const message = `no process for the command, limits.pids is used up: ${syscall} ${subject}: ${errno}`;
+  return new CloisterError('ERR_KERNEL', message, {
+    syscall,
+    errno,
+    subject: 'limits.pids',
+    hint: 'end processes of the sandbox (box.processes() lists them), or allow more: box.update({ pids }) or limits.pids; if fewer are running, the host itself has none left (kernel.pid_max, kernel.threads-max)',
+  });
+}
+
 /** What a failed stage means to a person; stages that are not here are plain kernel errors. */
 const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => CloisterError | undefined>> = {
   user: noSuchUser,
@@ -52,8 +89,21 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
       subject: refusal.subject,
       hint: 'cwd is a path inside the sandbox that the user of the command may enter',
     }),
+  cgroup: noProcess,
+  sysctl: sysctlRefused,
   exec: (refusal, errno) => {
     const facts = { syscall: refusal.syscall, errno, subject: refusal.subject };
+    if (errno === 'E2BIG') {
+      return new CloisterError(
+        'ERR_INVALID_OPTION',
+        `command and env are too long to start ${refusal.subject}: ${errno}`,
+        {
+          ...facts,
+          subject: 'command',
+          hint: 'together they may have a quarter of the stack limit, at most 6 MiB (execve(2)): give the rest as stdin or in a file, or raise rlimits.stack',
+        },
+      );
+    }
     if (errno === 'ENOENT') {
       return new CloisterError('ERR_COMMAND_NOT_FOUND', `command not found in the sandbox: ${refusal.subject}`, {
         ...facts,
@@ -82,6 +132,14 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
       });
     }
     const isKernels = /^(proc|sys|dev)(\/|$)/.test(refusal.subject);
+    if (!isKernels && isWrongTarget(refusal, errno)) {
+      const message = `mount target /${refusal.subject}: a file is in the way, or source and target are not of one kind: ${errno}`;
+      return new CloisterError('ERR_INVALID_OPTION', message, {
+        ...facts,
+        subject: `/${refusal.subject}`,
+        hint: 'a directory or a tmpfs is mounted on a directory, a file on a file; what is not there yet is made',
+      });
+    }
     if (!isKernels || !['ELOOP', 'ENOTDIR', 'EXDEV'].includes(errno)) return undefined;
     return new CloisterError(
       'ERR_IMAGE_INVALID',

@@ -3,6 +3,12 @@ import { Volume } from '../../lib/index.js';
 const MIB = 2 ** 20;
 const CAPABILITY = "a capability such as 'NET_RAW', or 'ALL'";
 
+/** As both maps, from lists of inside, outside and count. */
+function idMap(...entries: [number, number, number][]): object {
+  const map = entries.map(([inside, outside, count]) => ({ inside, outside, count }));
+  return { uids: map, gids: map };
+}
+
 /** Options that are wrong, the option that the error names, and what it says was expected. */
 export const BAD_OPTIONS: readonly [object, string, string][] = [
   [{ memory: '1GiB' }, 'memory', 'one of '],
@@ -18,6 +24,8 @@ export const BAD_OPTIONS: readonly [object, string, string][] = [
   [{ limits: { cpuWeight: 0 } }, 'limits.cpuWeight', 'from 1 to 10000'],
   [{ limits: { cpuWeight: 1.5 } }, 'limits.cpuWeight', 'a whole number'],
   [{ limits: { cpuset: '0,' } }, 'limits.cpuset', 'processor numbers'],
+  [{ limits: { cpuset: '99999999999999999999' } }, 'limits.cpuset', 'processor numbers'],
+  [{ limits: { cpuset: '0,5-2' } }, 'limits.cpuset', 'processor numbers'],
   [{ limits: { cpuset: 'all' } }, 'limits.cpuset', 'processor numbers'],
   [{ limits: { cpuset: '0\n1' } }, 'limits.cpuset', 'processor numbers'],
   [{ limits: { pids: 0 } }, 'limits.pids', 'from 1 to'],
@@ -113,6 +121,16 @@ export const BAD_OPTIONS: readonly [object, string, string][] = [
     { security: { userNamespace: { uids: [{ inside: 0, outside: 1, count: 0 }], gids: [] } } },
     'security.userNamespace.uids[0].count',
     'a whole number from 1',
+  ],
+  [
+    { security: { userNamespace: idMap([0, 100, 10], [5, 200, 10]) } },
+    'security.userNamespace.uids',
+    'ranges that do not overlap inside, got "0 to 9 and 5 on"',
+  ],
+  [
+    { security: { userNamespace: idMap([50, 105, 10], [0, 100, 10]) } },
+    'security.userNamespace.uids',
+    'ranges that do not overlap outside, got "100 to 109 and 105 on"',
   ],
   [{ devices: '/dev/fuse' }, 'devices', 'an array'],
   [{ devices: ['/dev/no-such-device'] }, 'devices[0].path', 'a device of the host'],

@@ -58,6 +58,20 @@ describe('pids', () => {
   });
 });
 
+test('a command for which no process is left names the limit', async () => {
+  await using box = await Sandbox.create({ limits: { pids: 2 } });
+  const running = [box.exec(['sleep', '600']), box.exec(['sleep', '600'])];
+  for (const command of running) await command.started;
+  await expect(box.exec(['true'])).rejects.toMatchObject({
+    code: 'ERR_KERNEL',
+    errno: 'EAGAIN',
+    subject: 'limits.pids',
+    hint: expect.stringContaining('box.update({ pids })') as string,
+  });
+  await box.update({ pids: 3 });
+  expect((await box.exec(['true'])).exitCode).toBe(0);
+});
+
 describe('processor', () => {
   test('a busy loop is stopped with reason cpu', async () => {
     const result = await Sandbox.run(sh('while :; do :; done'), { limits: { cpuTime: '300ms' }, timeout: PATIENCE });

@@ -6,6 +6,7 @@ const EPERM = 1;
 const ENOENT = 2;
 const E2BIG = 7;
 const ENOEXEC = 8;
+const EAGAIN = 11;
 const EACCES = 13;
 const EXDEV = 18;
 const ENOTDIR = 20;
@@ -26,7 +27,16 @@ describe('what a refused start means', () => {
     [given('exec', 'execve(2)', ENOEXEC, '/x'), 'ERR_COMMAND_NOT_EXECUTABLE', '/x'],
     [given('exec', 'execve(2)', ELOOP, '/x'), 'ERR_COMMAND_NOT_EXECUTABLE', '/x'],
     [given('exec', 'execve(2)', ENOTDIR, '/etc/passwd/x'), 'ERR_COMMAND_NOT_EXECUTABLE', '/etc/passwd/x'],
-    [given('exec', 'execve(2)', E2BIG, '/x'), 'ERR_KERNEL', '/x'],
+    [given('exec', 'execve(2)', E2BIG, '/x'), 'ERR_INVALID_OPTION', 'command'],
+    [given('cgroup', 'clone3(2)', EAGAIN, 'command'), 'ERR_KERNEL', 'limits.pids'],
+    [given('cgroup', 'clone3(2)', EPERM, 'command'), 'ERR_KERNEL', 'command'],
+    [given('sysctl', 'openat2(2)', ENOENT, 'proc/sys/net/ipv4/no'), 'ERR_INVALID_OPTION', 'sysctls.net.ipv4.no'],
+    [given('sysctl', 'write(2)', EINVAL, 'proc/sys/kernel/shmmax'), 'ERR_INVALID_OPTION', 'sysctls.kernel.shmmax'],
+    [given('sysctl', 'write(2)', EPERM, 'proc/sys/kernel/shmmax'), 'ERR_KERNEL', 'proc/sys/kernel/shmmax'],
+    [given('mount', 'move_mount(2)', EINVAL, 'etc/passwd'), 'ERR_INVALID_OPTION', '/etc/passwd'],
+    [given('mount', 'openat2(2)', ENOTDIR, 'etc/passwd/x'), 'ERR_INVALID_OPTION', '/etc/passwd/x'],
+    [given('mount', 'move_mount(2)', EINVAL, 'proc'), 'ERR_KERNEL', 'proc'],
+    [given('mount', 'move_mount(2)', EINVAL, '/'), 'ERR_KERNEL', '/'],
     [given('cwd', 'chdir(2)', ENOENT, '/no'), 'ERR_CWD_NOT_FOUND', '/no'],
     [given('cwd', 'chdir(2)', EACCES, '/root'), 'ERR_CWD_NOT_FOUND', '/root'],
     [given('user', 'passwd(5)', ENOENT, 'bob'), 'ERR_USER_NOT_FOUND', 'bob'],
