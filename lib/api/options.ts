@@ -74,7 +74,10 @@ export type UserOption = number | string | { uid: number; gid?: number; groups?:
 export interface SecurityOptions {
   /** What the sandbox starts from. Default: `'default'`; `'strict'` has no capability at all. */
   profile?: SecurityProfile;
-  /** Changes of the profile's set, `drop` first. Names with or without `CAP_`; they count inside the user namespace only. */
+  /**
+   * Changes of the profile's set, `drop` first. Names with or without `CAP_`; they count inside the user namespace only. Users other
+   * than root start with those of `add` alone, and with `userNamespace: 'host'` without any.
+   */
   capabilities?: { add?: readonly (Capability | 'ALL' | string)[]; drop?: readonly (Capability | 'ALL' | string)[] };
   /** A profile in the OCI or Docker form, or `'unconfined'` for none. */
   seccomp?: 'default' | 'unconfined' | SeccompProfile | object;

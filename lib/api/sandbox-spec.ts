@@ -169,19 +169,17 @@ function checkCapability(option: string, value: unknown): Capability | 'ALL' {
 
 function checkSecurity(
   value: unknown,
-): Pick<SandboxSpec, 'capabilities' | 'noNewPrivileges' | 'seccomp' | 'ids' | 'maskKernelPaths'> {
+): Pick<SandboxSpec, 'capabilities' | 'addedCapabilities' | 'noNewPrivileges' | 'seccomp' | 'ids' | 'maskKernelPaths'> {
   const security = value === undefined ? {} : checkObject('security', value, SECURITY_KEYS);
   const profile = checkChoice('security.profile', security['profile'], ['strict', 'default', 'privileged'], 'default');
   const changes = security['capabilities'];
   const { add, drop } = changes === undefined ? {} : checkObject('security.capabilities', changes, ['add', 'drop']);
   const isPrivileged = profile === 'privileged';
   const seccomp = security['seccomp'] ?? (isPrivileged ? 'unconfined' : 'default');
+  const added = checkList('security.capabilities.add', add, checkCapability);
   return {
-    capabilities: grantedCapabilities(
-      profile,
-      checkList('security.capabilities.add', add, checkCapability),
-      checkList('security.capabilities.drop', drop, checkCapability),
-    ),
+    capabilities: grantedCapabilities(profile, added, checkList('security.capabilities.drop', drop, checkCapability)),
+    addedCapabilities: grantedCapabilities('strict', added, []),
     noNewPrivileges: checkBoolean('security.noNewPrivileges', security['noNewPrivileges'], !isPrivileged),
     seccomp:
       typeof seccomp === 'string'

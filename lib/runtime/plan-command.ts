@@ -1,6 +1,6 @@
 import { CloisterError, invalidOption } from '../errors.js';
 import type { CapabilitySets, CommandPlan } from '../native/plan.js';
-import { capabilityMask, type Capability } from '../security/capabilities.js';
+import { capabilityMask } from '../security/capabilities.js';
 import { encodeRlimit, RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
 import type { ImageDefaults } from './image.js';
 import type { CommandSpec, SandboxSpec, UserSpec } from './spec.js';
@@ -9,13 +9,23 @@ import { parseUser, ROOT } from './user.js';
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * The five sets at the moment of execve(2), capabilities(7). Nothing is inheritable or ambient: what a plain user
- * executes starts without any (CVE-2022-24769, CVE-2022-29162); root inside gets the bounding set.
+ * The five sets at the moment of execve(2), capabilities(7). Root inside gets the bounding set. What a plain user executes
+ * starts with nothing (CVE-2022-24769, CVE-2022-29162) but what the caller added by name: only the ambient set survives
+ * execve(2) there, and it must be inheritable. With the host's ids nobody but root has any: it would count outside.
  */
-export function planCapabilities(granted: ReadonlySet<Capability>, isRoot: boolean): CapabilitySets {
-  const bounding = capabilityMask(granted);
-  const held = isRoot ? bounding : 0n;
-  return { bounding, effective: held, permitted: held, inheritable: 0n, ambient: 0n };
+export function planCapabilities(
+  { capabilities, addedCapabilities, ids }: Pick<SandboxSpec, 'capabilities' | 'addedCapabilities' | 'ids'>,
+  user: UserSpec,
+): CapabilitySets {
+  const bounding = capabilityMask(capabilities);
+  if (isRootUser(user)) return { bounding, effective: bounding, permitted: bounding, inheritable: 0n, ambient: 0n };
+  const mayBeRoot = user.kind === 'name' && user.user === 'root';
+  const own = mayBeRoot || ids.kind === 'host' ? 0n : capabilityMask(addedCapabilities) & bounding;
+  return { bounding, effective: own, permitted: own, inheritable: own, ambient: own };
+}
+
+function isRootUser(user: UserSpec): boolean {
+  return user.kind === 'ids' && user.uid === 0;
 }
 
 function planUser(user: UserSpec): Pick<CommandPlan, 'user' | 'group' | 'uid' | 'gid' | 'groups'> {
@@ -63,14 +73,14 @@ export function planCommand(
 ): CommandPlan {
   const limits = { ...defaultRlimits, ...cpuRlimit(command.cpuTimeMs), ...command.rlimits };
   const user = userOf(command, image);
-  const isRoot = user.kind === 'ids' && user.uid === 0;
+  const isRoot = isRootUser(user);
   return {
     argv: planArgv(command, image),
     ...planEnv(command, isRoot, image),
     cwd: command.cwd ?? (image?.cwd === undefined || image.cwd === '' ? '/' : image.cwd),
     ...planUser(user),
     umask: command.umask,
-    capabilities: planCapabilities(sandbox.capabilities, isRoot),
+    capabilities: planCapabilities(sandbox, user),
     noNewPrivileges: sandbox.noNewPrivileges,
     rlimits: Object.entries(limits).map(([name, { soft, hard }]) => ({
       resource: RLIMITS[name as RlimitName],

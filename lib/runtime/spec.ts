@@ -80,6 +80,8 @@ export interface SandboxSpec {
   readonly clocks: ClockOffsets | undefined;
   readonly ids: SandboxIds;
   readonly capabilities: ReadonlySet<Capability>;
+  /** Those of them that were added by name: a user who is not root has these, too. */
+  readonly addedCapabilities: ReadonlySet<Capability>;
   readonly noNewPrivileges: boolean;
   readonly seccomp: 'default' | 'unconfined' | SeccompPolicy;
   readonly maskKernelPaths: boolean;

@@ -12,7 +12,10 @@ makeLab();
 const DEFAULT = '00000000800405fb';
 const NONE = '0000000000000000';
 const SYS_ADMIN_TOO = '00000000802405fb';
+const SYS_ADMIN_ONLY = '0000000000200000';
 const NET_RAW_ONLY = '0000000000002000';
+const KILL_ONLY = '0000000000000020';
+const NET_RAW_TOO = '00000000800425fb';
 
 interface Sets {
   readonly CapInh: string;
@@ -23,7 +26,14 @@ interface Sets {
 }
 
 const held = (mask: string): Sets => ({ CapInh: NONE, CapPrm: mask, CapEff: mask, CapBnd: mask, CapAmb: NONE });
-const bounded = (mask: string): Sets => ({ CapInh: NONE, CapPrm: NONE, CapEff: NONE, CapBnd: mask, CapAmb: NONE });
+/** Of a plain user: nothing but what was added by name, which only the ambient set carries through execve(2). */
+const bounded = (mask: string, added = NONE): Sets => ({
+  CapInh: added,
+  CapPrm: added,
+  CapEff: added,
+  CapBnd: mask,
+  CapAmb: added,
+});
 
 function parse(status: string): Record<string, string> {
   return Object.fromEntries(
@@ -33,18 +43,27 @@ function parse(status: string): Record<string, string> {
 
 const READ = ['grep', '^Cap', '/proc/self/status'];
 
-/** For every kind of user, under every kind of grant: what the program holds at its start. */
-const GRANTS: [string, SandboxOptions['security'] & object, string][] = [
+/** For every kind of user, under every kind of grant: what the program holds at its start; last, what of it a plain user has. */
+const GRANTS: [string, SandboxOptions['security'] & object, string, string?][] = [
   ['the default', {}, DEFAULT],
   ['profile strict', { profile: 'strict' }, NONE],
-  ['CAP_SYS_ADMIN added', { capabilities: { add: ['SYS_ADMIN'] } }, SYS_ADMIN_TOO],
-  ['all but NET_RAW dropped', { capabilities: { drop: ['ALL'], add: ['NET_RAW'] } }, NET_RAW_ONLY],
+  ['CAP_SYS_ADMIN added', { capabilities: { add: ['SYS_ADMIN'] } }, SYS_ADMIN_TOO, SYS_ADMIN_ONLY],
+  ['all but NET_RAW dropped', { capabilities: { drop: ['ALL'], add: ['NET_RAW'] } }, NET_RAW_ONLY, NET_RAW_ONLY],
+  ['one of the default added by name', { capabilities: { add: ['KILL'] } }, DEFAULT, KILL_ONLY],
+  [
+    'one added, new privileges allowed',
+    { noNewPrivileges: false, capabilities: { add: ['NET_RAW'] } },
+    NET_RAW_TOO,
+    NET_RAW_ONLY,
+  ],
+  // It would count outside of the sandbox.
+  ["one added, the host's ids", { userNamespace: 'host', capabilities: { add: ['NET_RAW'] } }, NET_RAW_TOO],
   ['no filter', { seccomp: 'unconfined' }, DEFAULT],
   ['new privileges allowed', { noNewPrivileges: false }, DEFAULT],
   ["the host's ids", { userNamespace: 'host' }, DEFAULT],
 ];
 
-const USERS: [string, ExecOptions<'utf8'>, (mask: string) => Sets][] = [
+const USERS: [string, ExecOptions<'utf8'>, (mask: string, added?: string) => Sets][] = [
   ['root by default', {}, held],
   ['root by number', { user: 0 }, held],
   ['root by name', { user: 'root' }, held],
@@ -58,11 +77,11 @@ const USERS: [string, ExecOptions<'utf8'>, (mask: string) => Sets][] = [
   ['a user with a terminal', { user: 1000, tty: true }, bounded],
 ];
 
-describe.each(GRANTS)('%s', (_, security, mask) => {
+describe.each(GRANTS)('%s', (_, security, mask, added) => {
   test.each(USERS)('%s', async (__, user, expected) => {
     await using box = await Sandbox.create({ security });
-    expect(parse((await box.exec(READ, user)).stdout)).toEqual(expected(mask));
-    expect(parse((await Sandbox.run(READ, { security, ...user })).stdout)).toEqual(expected(mask));
+    expect(parse((await box.exec(READ, user)).stdout)).toEqual(expected(mask, added));
+    expect(parse((await Sandbox.run(READ, { security, ...user })).stdout)).toEqual(expected(mask, added));
   });
 });
 
@@ -92,4 +111,39 @@ test('where new privileges are allowed, they end at the bounding set', async () 
   await box.exec(['sh', '-c', 'cp /usr/bin/grep /tmp/grep && chmod 4755 /tmp/grep']);
   const { stdout } = await box.exec(['/tmp/grep', '^Cap', '/proc/self/status'], { user: 1000 });
   expect(parse(stdout)).toEqual(held(DEFAULT));
+});
+
+describe('an added capability of a plain user', () => {
+  const security = { capabilities: { add: ['NET_RAW'] } };
+  const asUser = { user: 1000 };
+  const prepare = `
+    cp /usr/bin/grep /tmp/plain && cp /usr/bin/grep /tmp/setuid && chmod 4755 /tmp/setuid
+    cp /usr/bin/grep /tmp/other && chown 33 /tmp/other && chmod 4755 /tmp/other
+    echo prepared`;
+
+  test('goes on to what it executes, and no further than to its own user', async () => {
+    await using box = await Sandbox.create({ security: { ...security, noNewPrivileges: false } });
+    expect((await box.exec(['sh', '-c', prepare])).stdout).toBe('prepared\n');
+    const read = async (program: string): Promise<Record<string, string>> =>
+      parse((await box.exec(['sh', '-c', `exec ${program} ^Cap /proc/self/status`], asUser)).stdout);
+    expect(await read('/tmp/plain')).toEqual(bounded(NET_RAW_TOO, NET_RAW_ONLY));
+    // A change of user by the file takes the ambient set away, capabilities(7); what stays inheritable no file makes use of.
+    expect(await read('/tmp/other')).toEqual({ ...bounded(NET_RAW_TOO), CapInh: NET_RAW_ONLY });
+    expect(await read('/tmp/setuid')).toEqual({ ...held(NET_RAW_TOO), CapInh: NET_RAW_ONLY });
+  });
+
+  test('without new privileges the set-user-id bit counts for nothing', async () => {
+    await using box = await Sandbox.create({ security });
+    expect((await box.exec(['sh', '-c', prepare])).stdout).toBe('prepared\n');
+    const { stdout } = await box.exec(['/tmp/setuid', '-E', '^(Cap|Uid|NoNewPrivs)', '/proc/self/status'], asUser);
+    expect(parse(stdout)).toEqual(bounded(NET_RAW_TOO, NET_RAW_ONLY));
+    expect(stdout).toContain('Uid:\t1000\t1000\t1000\t1000');
+    expect(stdout).toContain('NoNewPrivs:\t1');
+  });
+
+  test('does what it is for', async () => {
+    const open = ['python3', '-c', 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)'];
+    expect((await Sandbox.run(open, { security, user: 'nobody' })).exitCode).toBe(0);
+    expect((await Sandbox.run(open, { user: 'nobody' })).stderr).toContain('PermissionError');
+  });
 });

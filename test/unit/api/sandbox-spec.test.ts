@@ -93,6 +93,7 @@ describe('a sandbox without options is fit for untrusted code', () => {
         'CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_KILL', 'CAP_NET_BIND_SERVICE', 'CAP_SETFCAP',
         'CAP_SETGID', 'CAP_SETPCAP', 'CAP_SETUID', 'CAP_SYS_CHROOT',
       ],
+      addedCapabilities: new Set(),
       noNewPrivileges: true,
       seccomp: 'default',
       maskKernelPaths: true,

@@ -4,7 +4,7 @@ import { checkSandbox } from '../../../lib/api/sandbox-spec.js';
 import type { ExecOptions, SandboxOptions } from '../../../lib/index.js';
 import type { CommandPlan } from '../../../lib/native/plan.js';
 import type { ImageDefaults } from '../../../lib/runtime/image.js';
-import { DEFAULT_PATH, planCapabilities, planCommand } from '../../../lib/runtime/plan-command.js';
+import { DEFAULT_PATH, planCommand } from '../../../lib/runtime/plan-command.js';
 import { capabilityMask } from '../../../lib/security/capabilities.js';
 import { refusal } from '../../support/refusal.js';
 
@@ -65,10 +65,31 @@ describe('the five capability sets', () => {
     expect(byDefault).toBe(docker & ~(1n << 27n) & ~NET_RAW & ~(1n << 29n));
   });
 
-  test('nothing is inheritable or ambient, whoever asks', () => {
-    for (const isRoot of [true, false]) {
-      expect(planCapabilities(new Set(['CAP_KILL']), isRoot)).toMatchObject({ inheritable: 0n, ambient: 0n });
-    }
+  test.each<[string, ExecOptions, SandboxOptions['security'] & object, bigint]>([
+    ['nothing that was not added by name', { user: 1000 }, {}, 0n],
+    ['what was added', { user: 1000 }, { capabilities: { add: ['NET_RAW'] } }, NET_RAW],
+    ['of a user by name', { user: 'nobody' }, { capabilities: { add: ['NET_RAW'] } }, NET_RAW],
+    [
+      'of all that a profile has, what was added',
+      { user: 1 },
+      { profile: 'privileged', capabilities: { add: ['NET_RAW'] } },
+      NET_RAW,
+    ],
+    ['all of them', { user: 1000 }, { capabilities: { add: ['ALL'] } }, ALL],
+    ['not of root, who has them anyway', {}, { capabilities: { add: ['NET_RAW'] } }, 0n],
+    ['not of root by name', { user: 'root:staff' }, { capabilities: { add: ['NET_RAW'] } }, 0n],
+    [
+      'not outside of a user namespace',
+      { user: 1000 },
+      { userNamespace: 'host', capabilities: { add: ['NET_RAW'] } },
+      0n,
+    ],
+  ])('ambient: %s', (_, options, security, ambient) => {
+    const planned = plan(options, { security }).capabilities;
+    expect(planned).toMatchObject({ ambient, inheritable: ambient });
+    const isRoot = options.user === undefined;
+    if (!isRoot) expect(planned).toMatchObject({ effective: ambient, permitted: ambient });
+    expect(planned.ambient & ~planned.bounding).toBe(0n);
   });
 });
 
