@@ -64,6 +64,10 @@ function checkFiles(files: number | undefined, isHostUser: boolean): Partial<Rec
   return { nofile };
 }
 
+function checkMaxOutput(value: unknown, absent: number): number {
+  return value === Infinity ? Infinity : checkSize('maxOutput', value, absent);
+}
+
 /**
  * What a command runs with, from the sandbox's options or, over those of the sandbox (`base`), from the command's own.
  *
@@ -86,6 +90,6 @@ export function checkProcess(
       ...checkRlimits(fields['rlimits'], isHostUser),
     },
     cpuTimeMs: limits.cpuTimeMs,
-    maxOutputBytes: checkSize('maxOutput', fields['maxOutput'], base?.maxOutputBytes ?? DEFAULT_MAX_OUTPUT),
+    maxOutputBytes: checkMaxOutput(fields['maxOutput'], base?.maxOutputBytes ?? DEFAULT_MAX_OUTPUT),
   };
 }

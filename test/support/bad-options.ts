@@ -31,6 +31,7 @@ export const BAD_OPTIONS: readonly [object, string, string][] = [
   [{ limits: { pids: 0 } }, 'limits.pids', 'from 1 to'],
   [{ limits: { pids: 2 ** 22 } }, 'limits.pids', 'from 1 to'],
   [{ limits: { disk: 0 } }, 'limits.disk', 'at least 4096'],
+  [{ limits: { disk: Infinity } }, 'limits.disk', 'at least 4096'],
   [{ limits: { disk: 4095 } }, 'limits.disk', 'at least 4096'],
   [{ limits: { cpuTime: 'long' } }, 'limits.cpuTime', 'milliseconds or a duration'],
   [{ limits: { files: 2 } }, 'limits.files', 'from 3 to'],

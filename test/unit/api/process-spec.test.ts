@@ -95,6 +95,13 @@ describe('ids that the sandbox does not have', () => {
   });
 });
 
+test('maxOutput: Infinity takes the cap away, also for one command', () => {
+  expect(check({ maxOutput: Infinity }).maxOutputBytes).toBe(Infinity);
+  const sandbox = check({ maxOutput: 100 });
+  expect(checkProcess({ maxOutput: Infinity }, NO_LIMITS, sandbox).maxOutputBytes).toBe(Infinity);
+  expect(refusal(() => check({ maxOutput: -Infinity })).subject).toBe('maxOutput');
+});
+
 describe('rlimits', () => {
   test.each<[unknown, object]>([
     [{ nofile: 64 }, { nofile: { soft: 64, hard: 64 } }],
