@@ -26,8 +26,8 @@ export interface IoOptions {
 }
 
 /**
- * What a sandbox may use, all its commands together unless it says otherwise. `Infinity` takes a default away. A limit that this
- * machine cannot enforce is `ERR_LIMIT_UNSUPPORTED`.
+ * What a sandbox may use, all its commands together unless it says otherwise. `Infinity` takes a default away, but for `disk` and
+ * `files`, which have no such value. A limit that this machine cannot enforce is `ERR_LIMIT_UNSUPPORTED`.
  */
 export interface LimitOptions {
   /** Everything of it that is in memory, files of the private layer included; at least 1 MiB. Default: 512 MiB. */
@@ -109,7 +109,7 @@ export interface ProcessOptions {
   umask?: number;
   /** Limits of each process, getrlimit(2): one number for both, or `{ soft, hard }`; `Infinity` is none. Default: no core files. */
   rlimits?: Partial<Record<RlimitName, number | RlimitValue>>;
-  /** Bytes of stdout and stderr together; more ends the command. Default: 10 MiB. */
+  /** Bytes of stdout and stderr together; more ends the command. Default: 10 MiB; `Infinity`: none, and all of it is kept in memory. */
   maxOutput?: Size;
 }
 
@@ -128,7 +128,10 @@ export interface SandboxOptions extends ProcessOptions {
   /** Whether a reference is fetched from its registry: when it is not here (the default), every time, or never. */
   pull?: PullPolicy;
   limits?: LimitOptions;
-  /** `'none'` (the default): loopback only. `'host'`: the host's own network, with everything that can be reached from it. */
+  /**
+   * `'none'` (the default): loopback only. `'host'`: the host's own network, with everything that can be reached from it; on the host's
+   * own programs names are found as the host does, by copies of its `/etc/resolv.conf` and `/etc/hosts`.
+   */
   network?: 'none' | 'host';
   /** In this order; made by `Volume.bind` and `Volume.tmpfs`. `/proc`, `/sys`, `/dev` and what is below cannot be mounted on. */
   mounts?: readonly VolumeMount[];

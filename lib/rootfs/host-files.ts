@@ -49,7 +49,10 @@ export const HOST_ETC: readonly string[] = [
   'xdg',
 ];
 
-/** Written, not copied: the host's users, names and addresses are nobody's business inside. */
+/**
+ * Written, not copied: the host's users, names and addresses are nobody's business inside. But for `hosts` and `resolv.conf` of a
+ * sandbox on the host's network, which can reach them anyway: see `hostResolver`.
+ */
 export const GENERATED_ETC: Readonly<Record<string, string>> = {
   passwd: [
     'root:x:0:0:root:/root:/bin/sh',

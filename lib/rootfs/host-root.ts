@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { HostResolver } from './host-resolver.js';
 import { GENERATED_ETC, HOST_ETC, SKELETON, TOP_LEVEL_TREES } from './host-files.js';
 import { fileError } from '../shared/file-error.js';
 import { makeDirectory } from '../shared/make-directory.js';
@@ -65,12 +66,15 @@ function writeEntry(etc: string, entry: Entry): void {
   chmodSync(target, entry.mode);
 }
 
-function writeSkeleton(
-  root: string,
-  entries: readonly Entry[],
-  links: readonly [string, string][],
-  trees: readonly string[],
-): void {
+interface SkeletonParts {
+  readonly entries: readonly Entry[];
+  /** Text by name in `/etc`. */
+  readonly generated: Readonly<Record<string, string>>;
+  readonly links: readonly [string, string][];
+  readonly trees: readonly string[];
+}
+
+function writeSkeleton(root: string, { entries, generated, links, trees }: SkeletonParts): void {
   chmodSync(root, 0o755);
   for (const { path, mode, owner } of SKELETON) {
     mkdirSync(join(root, path));
@@ -80,7 +84,7 @@ function writeSkeleton(
   for (const tree of trees) mkdirSync(join(root, tree), { recursive: true });
   for (const [name, target] of links) symlinkSync(target, join(root, name));
   for (const entry of entries) writeEntry(join(root, 'etc'), entry);
-  for (const [name, text] of Object.entries(GENERATED_ETC)) {
+  for (const [name, text] of Object.entries(generated)) {
     writeFileSync(join(root, 'etc', name), text);
     chmodSync(join(root, 'etc', name), 0o644);
   }
@@ -100,18 +104,20 @@ function makeDraft(directory: string): string {
  * made from, so an update of the host makes a new one and running sandboxes keep theirs.
  *
  * @param directory - where skeletons are kept; written by several processes at once without harm.
+ * @param resolver - texts in the place of what is generated, see `hostResolver`.
  */
-export function prepareHostRoot(directory: string): HostRoot {
+export function prepareHostRoot(directory: string, resolver: HostResolver = {}): HostRoot {
   const { links, trees } = topLevel();
   const entries = HOST_ETC.flatMap((name) => [...readable(name)]);
-  const version = JSON.stringify([entries, links, trees, GENERATED_ETC, SKELETON]);
+  const generated = { ...GENERATED_ETC, ...resolver };
+  const version = JSON.stringify([entries, links, trees, generated, SKELETON]);
   const digest = createHash('sha256').update(version).digest('hex').slice(0, 32);
   const skeleton = join(directory, digest);
   if (existsSync(skeleton)) return { skeleton, trees };
   makeDirectory(directory, 0o711);
   const draft = makeDraft(directory);
   try {
-    writeSkeleton(draft, entries, links, trees);
+    writeSkeleton(draft, { entries, generated, links, trees });
     renameSync(draft, skeleton);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });

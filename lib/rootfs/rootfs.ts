@@ -4,6 +4,7 @@ import { CloisterError, invalidOption } from '../errors.js';
 import { MOUNT_ATTR, type Source, type Step } from '../native/plan.js';
 import type { Digest } from '../shared/digest.js';
 import { makeDirectory } from '../shared/make-directory.js';
+import { hostResolver, type HostResolver } from './host-resolver.js';
 import { prepareHostRoot, type HostRoot } from './host-root.js';
 import { OwnedDirectory } from './owned-directory.js';
 import type { Snapshot, Snapshotter } from '../shared/snapshotter.js';
@@ -11,7 +12,8 @@ import { closeDescriptor } from '../native/descriptor.js';
 
 /** Where a sandbox's files come from. */
 export type RootImage =
-  | { readonly kind: 'host' }
+  /** `onHostNetwork`: with the host's own way to find names. */
+  | { readonly kind: 'host'; readonly onHostNetwork: boolean }
   | { readonly kind: 'directory'; readonly path: string }
   /** Bottom first. */
   | { readonly kind: 'layers'; readonly layers: readonly Digest[] };
@@ -57,7 +59,8 @@ interface Part {
 export class RootfsService {
   readonly #options: RootfsOptions;
   readonly #onDisk: OwnedDirectory;
-  #host: HostRoot | undefined;
+  /** By what they were made with. */
+  readonly #hosts = new Map<string, HostRoot>();
 
   constructor(options: RootfsOptions) {
     this.#options = options;
@@ -93,12 +96,20 @@ export class RootfsService {
       if (about?.isDirectory() !== true) throw invalidOption('image.directory', 'an existing directory', image.path);
       return [{ layers: open(image.path), to: '', mustMapIds: true }];
     }
-    this.#host ??= prepareHostRoot(realDirectory(join(this.#options.directory, 'host-root')));
-    const { skeleton, trees } = this.#host;
+    const { skeleton, trees } = this.#hostRoot(image.onHostNetwork ? hostResolver() : {});
     return [
       { layers: open(skeleton), to: '', mustMapIds: false },
       ...trees.map((tree) => ({ layers: open(tree), to: tree.slice(1), mustMapIds: false })),
     ];
+  }
+
+  #hostRoot(resolver: HostResolver): HostRoot {
+    const key = JSON.stringify(resolver);
+    const known = this.#hosts.get(key);
+    if (known !== undefined) return known;
+    const host = prepareHostRoot(realDirectory(join(this.#options.directory, 'host-root')), resolver);
+    this.#hosts.set(key, host);
+    return host;
   }
 
   async #fromSnapshot(snapshot: Snapshot, layer: WritableLayer, sandbox: string): Promise<Rootfs> {

@@ -27,8 +27,9 @@ export interface Launched {
   readonly changes: string | undefined;
 }
 
-function rootOf({ image }: SandboxSpec, open: OpenImage | undefined): RootImage {
-  return image.kind === 'image' ? { kind: 'layers', layers: open?.layers ?? [] } : image;
+function rootOf({ image, network }: SandboxSpec, open: OpenImage | undefined): RootImage {
+  if (image.kind === 'image') return { kind: 'layers', layers: open?.layers ?? [] };
+  return image.kind === 'host' ? { kind: 'host', onHostNetwork: network === 'host' } : image;
 }
 
 /** Opens what the plan refers to, sends both, and closes it again: the launcher has its own copies then. */
