@@ -5,6 +5,7 @@ import type { DoctorCheck } from './api/doctor.js';
 const MARK: Readonly<Record<DoctorCheck['status'], string>> = { ok: '✓', limited: '!', broken: '✗' };
 
 const USAGE = `Usage: cloister doctor [--json]
+       cloister --help
 
   doctor   what of the library works on this machine, what does not, why, and what to do
 `;
@@ -28,6 +29,10 @@ async function doctor(asJson: boolean): Promise<number> {
 
 async function main([command, ...rest]: readonly string[]): Promise<number> {
   if (command === 'doctor' && rest.every((option) => option === '--json')) return doctor(rest.length > 0);
+  if (['--help', '-h', 'help'].includes(command ?? '') && rest.length === 0) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   process.stderr.write(USAGE);
   return 2;
 }

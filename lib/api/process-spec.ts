@@ -44,8 +44,8 @@ function checkRlimits(value: unknown, isHostUser: boolean): Partial<Record<Rlimi
   const limits: Partial<Record<RlimitName, RlimitValue>> = {};
   for (const [key, limit] of Object.entries(checkObject('rlimits', value, Object.keys(RLIMITS)))) {
     const option = `rlimits.${key}`;
-    if (limit === null || limit === undefined)
-      throw invalidOption(option, 'a whole number, Infinity or { soft, hard }', limit);
+    if (limit === undefined) continue;
+    if (limit === null) throw invalidOption(option, 'a whole number, Infinity or { soft, hard }', limit);
     const pair =
       typeof limit === 'object' ? checkObject(option, limit, ['soft', 'hard']) : { soft: limit, hard: limit };
     const hard = checkAmount(`${option}.hard`, pair['hard'] ?? pair['soft'], Infinity);

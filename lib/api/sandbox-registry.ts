@@ -1,4 +1,5 @@
 import { CloisterError } from '../errors.js';
+import { checkTexts } from './check.js';
 
 interface Entry {
   readonly id: string;
@@ -17,8 +18,9 @@ export class SandboxRegistry<T extends Entry> {
     return undefined;
   }
 
+  /** @throws CloisterError `ERR_INVALID_OPTION` for labels that are no texts. */
   *all(labels: Readonly<Record<string, string>> = {}): Generator<T> {
-    const wanted = Object.entries(labels);
+    const wanted = Object.entries(checkTexts('labels', labels));
     for (const each of this.#byId.values()) if (wanted.every(([key, value]) => each.labels[key] === value)) yield each;
   }
 

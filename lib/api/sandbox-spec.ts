@@ -167,6 +167,14 @@ function checkCapability(option: string, value: unknown): Capability | 'ALL' {
   return found;
 }
 
+function checkSeccomp(value: unknown, absent: 'default' | 'unconfined'): SandboxSpec['seccomp'] {
+  if (typeof value === 'object' && value !== null) return parseSeccompProfile(value);
+  if (value === undefined || typeof value === 'string') {
+    return checkChoice('security.seccomp', value, ['default', 'unconfined'], absent);
+  }
+  throw invalidOption('security.seccomp', "'default', 'unconfined' or a profile", value);
+}
+
 function checkSecurity(
   value: unknown,
 ): Pick<SandboxSpec, 'capabilities' | 'addedCapabilities' | 'noNewPrivileges' | 'seccomp' | 'ids' | 'maskKernelPaths'> {
@@ -175,16 +183,12 @@ function checkSecurity(
   const changes = security['capabilities'];
   const { add, drop } = changes === undefined ? {} : checkObject('security.capabilities', changes, ['add', 'drop']);
   const isPrivileged = profile === 'privileged';
-  const seccomp = security['seccomp'] ?? (isPrivileged ? 'unconfined' : 'default');
   const added = checkList('security.capabilities.add', add, checkCapability);
   return {
     capabilities: grantedCapabilities(profile, added, checkList('security.capabilities.drop', drop, checkCapability)),
     addedCapabilities: grantedCapabilities('strict', added, []),
     noNewPrivileges: checkBoolean('security.noNewPrivileges', security['noNewPrivileges'], !isPrivileged),
-    seccomp:
-      typeof seccomp === 'string'
-        ? checkChoice('security.seccomp', seccomp, ['default', 'unconfined'], 'default')
-        : parseSeccompProfile(seccomp),
+    seccomp: checkSeccomp(security['seccomp'], isPrivileged ? 'unconfined' : 'default'),
     ids: checkIds(security['userNamespace']),
     maskKernelPaths: !isPrivileged,
   };
@@ -200,7 +204,7 @@ function checkHostname(option: string, value: unknown, absent: string): string {
 /** Options of a sandbox → its frozen, complete description. @throws CloisterError `ERR_INVALID_OPTION` naming option, expectation and value. */
 export function checkSandbox(options: unknown): SandboxSpec {
   const fields = checkObject('', options ?? {}, SANDBOX_KEYS);
-  const limits = checkObject('limits', fields['limits'] ?? {}, LIMIT_KEYS);
+  const limits = fields['limits'] === undefined ? {} : checkObject('limits', fields['limits'], LIMIT_KEYS);
   const network = checkChoice('network', fields['network'], ['none', 'host'], 'none');
   const name = checkText('name', fields['name'], undefined);
   if (name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(name)) {

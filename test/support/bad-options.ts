@@ -14,6 +14,7 @@ export const BAD_OPTIONS: readonly [object, string, string][] = [
   [{ memory: '1GiB' }, 'memory', 'one of '],
   [{ limits: { memroy: 1 } }, 'limits.memroy', 'one of memory, '],
   [{ limits: 'none' }, 'limits', 'an object'],
+  [{ limits: null }, 'limits', 'an object'],
   [{ limits: { memory: 'lots' } }, 'limits.memory', 'bytes or a size'],
   [{ limits: { memory: -1 } }, 'limits.memory', 'bytes or a size'],
   [{ limits: { memory: MIB - 1 } }, 'limits.memory', 'at least 1 MiB'],
@@ -105,6 +106,7 @@ export const BAD_OPTIONS: readonly [object, string, string][] = [
   [{ security: { capabilities: { drop: ['KILL', 5] } } }, 'security.capabilities.drop[1]', 'a text'],
   [{ security: { capabilities: { drop: [''] } } }, 'security.capabilities.drop[0]', CAPABILITY],
   [{ security: { seccomp: 'off' } }, 'security.seccomp', "'default' or 'unconfined'"],
+  [{ security: { seccomp: null } }, 'security.seccomp', "'default', 'unconfined' or a profile"],
   [{ security: { noNewPrivileges: 0 } }, 'security.noNewPrivileges', 'true or false'],
   [{ security: { userNamespace: 'none' } }, 'security.userNamespace', 'an object'],
   [{ security: { userNamespace: { uids: [], gids: [] } } }, 'security.userNamespace', 'contains id 0 inside'],
@@ -140,6 +142,7 @@ export const BAD_OPTIONS: readonly [object, string, string][] = [
   [{ cwd: 'tmp' }, 'cwd', 'an absolute path'],
   [{ user: -1 }, 'user', 'a whole number'],
   [{ umask: 0o1000 }, 'umask', 'from 0 to 511'],
+  [{ rlimits: { nofile: null } }, 'rlimits.nofile', 'a whole number, Infinity or { soft, hard }'],
   [{ rlimits: { files: 5 } }, 'rlimits.files', 'one of cpu'],
   [{ maxOutput: 'all' }, 'maxOutput', 'bytes or a size'],
 ];

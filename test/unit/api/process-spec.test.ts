@@ -114,6 +114,7 @@ describe('rlimits', () => {
     ],
     [{ stack: { soft: 5, hard: Infinity } }, { stack: { soft: 5, hard: Infinity } }],
     [undefined, {}],
+    [{ nofile: undefined }, {}],
   ])('%j', (rlimits, expected) => {
     expect(check({ rlimits }).rlimits).toEqual(expected);
   });
