@@ -19,7 +19,7 @@ export class SandboxRegistry<T extends Entry> {
   }
 
   /** @throws CloisterError `ERR_INVALID_OPTION` for labels that are no texts. */
-  *all(labels: Readonly<Record<string, string>> = {}): Generator<T> {
+  *all(labels: unknown = {}): Generator<T> {
     const wanted = Object.entries(checkTexts('labels', labels));
     for (const each of this.#byId.values()) if (wanted.every(([key, value]) => each.labels[key] === value)) yield each;
   }

@@ -12,7 +12,7 @@ import { commitSandbox } from './commit.js';
 import { checkCommit, type CommitOptions, type CommitSpec } from './commit-options.js';
 import { checkCommand, splitRunOptions, throwIfAborted } from './command-spec.js';
 import type { SandboxEvents, SandboxEventName, SandboxStats } from './events.js';
-import { Host } from './host.js';
+import type { Host } from './host.js';
 import type { Image } from './image.js';
 import { checkHost } from './image-options.js';
 import { LimitWatcher } from './limit-watcher.js';
@@ -130,16 +130,14 @@ export class Sandbox
   }
 
   /** The sandbox of this application with that id or name. */
-  static get(idOrName: string, { host = Host.default }: { host?: Host } = {}): Sandbox | undefined {
-    return host.sandboxes.get(idOrName);
+  static get(idOrName: string, options: { host?: Host } = {}): Sandbox | undefined {
+    return checkHost(checkObject('', options, ['host'])['host']).sandboxes.get(idOrName);
   }
 
   /** This application's sandboxes, oldest first; with `labels` only those that have them all. */
-  static list({
-    labels = {},
-    host = Host.default,
-  }: { labels?: Readonly<Record<string, string>>; host?: Host } = {}): Sandbox[] {
-    return [...host.sandboxes.all(labels)];
+  static list(options: { labels?: Readonly<Record<string, string>>; host?: Host } = {}): Sandbox[] {
+    const { labels, host } = checkObject('', options, ['labels', 'host']);
+    return [...checkHost(host).sandboxes.all(labels)];
   }
 
   /** The sandbox of that name, made now if there is none; the other options count only then. Concurrent calls get the same one. */
