@@ -169,6 +169,8 @@ export interface ExecOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buff
   /**
    * What the program reads: a text, bytes, a stream, `'none'` (the default), or `'pipe'` to write to `stdin` yourself.
    * A text that is not your own goes in as bytes, `Buffer.from(text)`: it could be one of the two words.
+   * A stream is destroyed when the command or its input has ended; one that breaks off ends the command, which rejects with
+   * `ERR_STDIN`.
    */
   stdin?: 'none' | 'pipe' | (string & {}) | Uint8Array | NodeJS.ReadableStream;
   /** Wall-clock time. Default: 60 s for `Sandbox.run`, 10 min for `exec`, none with a terminal. `Infinity`: none. */

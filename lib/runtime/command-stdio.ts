@@ -1,17 +1,27 @@
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
+import type { CloisterError } from '../errors.js';
 import type { Kernel } from '../native/kernel.js';
 import { OutputBudget, OutputReader } from './output.js';
-import type { CommandSpec } from './spec.js';
+import type { CommandSpec, StdinSpec } from './spec.js';
 import { closeAll, StdinWriter } from './stdin.js';
 
 /** A command that still runs after this gets its output read as it comes. */
 const ATTACH_AFTER_MS = 2;
 
+/** What a command is told of its streams. */
+export interface StdioEvents {
+  /** There was more output than it may have. */
+  onExceeded(): void;
+  /** The stream that its input came from broke off. */
+  onInputFailed(error: CloisterError): void;
+}
+
 /** Both ends of a command's standard streams; with a terminal there is one stream for all. */
 export class CommandStdio {
   readonly #spec: CommandSpec;
   readonly #kernel: Kernel;
+  readonly #events: StdioEvents;
   readonly #budget: OutputBudget;
   /** Ends that the command gets; closed here once they were sent. */
   #theirs: [number, number, number] = [-1, -1, -1];
@@ -24,10 +34,11 @@ export class CommandStdio {
   #attachTimer: NodeJS.Timeout | undefined;
   readonly #onTerminal: (() => void)[] = [];
 
-  constructor(spec: CommandSpec, kernel: Kernel, onExceeded: () => void) {
+  constructor(spec: CommandSpec, kernel: Kernel, events: StdioEvents) {
     this.#spec = spec;
     this.#kernel = kernel;
-    this.#budget = new OutputBudget(spec.maxOutputBytes, onExceeded);
+    this.#events = events;
+    this.#budget = new OutputBudget(spec.maxOutputBytes, () => events.onExceeded());
     if (spec.tty !== undefined) {
       // The terminal is opened by init: what is typed before waits here.
       this.#typed = new PassThrough();
@@ -52,7 +63,7 @@ export class CommandStdio {
   }
 
   get stdin(): Writable {
-    return this.#typed ?? (this.#stdin ??= new StdinWriter({ kind: 'none' }, -1)).stream;
+    return this.#typed ?? (this.#stdin ??= this.#openInput({ kind: 'none' }, -1)).stream;
   }
 
   get stdout(): Readable | undefined {
@@ -118,11 +129,15 @@ export class CommandStdio {
     if (this.#spec.stdin.kind !== 'none') {
       const [theirs, ours] = this.#kernel.pipe('write');
       this.#theirs[0] = theirs;
-      this.#stdin = new StdinWriter(this.#spec.stdin, ours);
+      this.#stdin = this.#openInput(this.#spec.stdin, ours);
     }
     if (!this.#spec.capture) return;
     this.#stdout = this.#openOutput(1);
     this.#stderr = this.#openOutput(2);
+  }
+
+  #openInput(spec: StdinSpec, fd: number): StdinWriter {
+    return new StdinWriter(spec, fd, (error) => this.#events.onInputFailed(error));
   }
 
   #openOutput(index: 1 | 2): OutputReader {

@@ -44,6 +44,8 @@ export class Command {
   readonly #result = deferred<CommandResult<string | Uint8Array>>();
   #cgroup: Cgroup | undefined;
   #cause: EndReason | undefined;
+  /** Why it has no result, though it ran. */
+  #failure: CloisterError | undefined;
   #pid: number | undefined;
   readonly #sentSignals = new Set<string>();
   #initUsage: Pick<StatusRecord, 'userUs' | 'systemUs'> | undefined;
@@ -57,7 +59,10 @@ export class Command {
     this.#host = host;
     this.started = this.#started.promise;
     this.result = this.#result.promise;
-    this.stdio = new CommandStdio(spec, host.kernel, () => this.end('output'));
+    this.stdio = new CommandStdio(spec, host.kernel, {
+      onExceeded: () => this.end('output'),
+      onInputFailed: (error) => this.#breakOff(error),
+    });
     this.#limits = new CommandLimits(
       spec,
       () => this.#ownUsage(),
@@ -91,7 +96,7 @@ export class Command {
   end(cause: EndReason): void {
     if (this.#isOver || this.#cause !== undefined) return;
     this.#cause = cause;
-    if (!this.#isSent) return this.fail(notStarted(cause));
+    if (!this.#isSent) return this.fail(this.#failure ?? notStarted(cause));
     void this.#host.endCommand(this).catch((error: unknown) => this.fail(error));
   }
 
@@ -146,7 +151,8 @@ export class Command {
     this.#finish();
     this.#started.resolve(this.#pid ?? 0);
     this.#host.onEnded(this, result);
-    if (this.spec.reject && (end.exitCode !== 0 || reason !== 'exit'))
+    if (this.#failure !== undefined) this.#result.reject(this.#failure);
+    else if (this.spec.reject && (end.exitCode !== 0 || reason !== 'exit'))
       this.#result.reject(commandFailed(this.spec, result));
     else this.#result.resolve(result);
   }
@@ -172,6 +178,13 @@ export class Command {
     const cameTooLate = exitCode !== undefined && ASKED_FOR.has(this.#cause);
     if (this.#cause !== undefined && !cameTooLate) return this.#cause;
     return signal !== undefined && this.#sentSignals.has(signal) ? 'killed' : undefined;
+  }
+
+  /** What a program makes of a part of its input is no result. */
+  #breakOff(error: CloisterError): void {
+    if (this.#isOver || this.#cause !== undefined) return;
+    this.#failure = error;
+    this.end('killed');
   }
 
   #onStarted(record: StatusRecord): void {

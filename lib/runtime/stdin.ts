@@ -1,7 +1,9 @@
 import { Socket } from 'node:net';
 import { Writable } from 'node:stream';
-import type { StdinSpec } from './spec.js';
+import type { CloisterError } from '../errors.js';
 import { closeDescriptor } from '../native/descriptor.js';
+import { InputFeed } from './input-feed.js';
+import type { StdinSpec } from './spec.js';
 
 /** A stream for what no program reads: writing to it is no error, as with a program that does not read its input. */
 function discard(): Writable {
@@ -12,8 +14,10 @@ function discard(): Writable {
 export class StdinWriter {
   readonly stream: Writable;
   readonly #socket: Socket | undefined;
+  readonly #feed: InputFeed | undefined;
 
-  constructor(spec: StdinSpec, fd: number) {
+  /** @param onFailed - hears that the stream which the input came from broke off. */
+  constructor(spec: StdinSpec, fd: number, onFailed: (error: CloisterError) => void) {
     if (fd < 0) {
       this.stream = discard();
       this.stream.end();
@@ -25,13 +29,11 @@ export class StdinWriter {
     this.#socket = socket;
     this.stream = socket;
     if (spec.kind === 'bytes') socket.end(spec.bytes);
-    if (spec.kind === 'stream') {
-      spec.stream.on('error', () => socket.end());
-      spec.stream.pipe(socket);
-    }
+    if (spec.kind === 'stream') this.#feed = new InputFeed(spec.stream, socket, onFailed);
   }
 
   dispose(): void {
+    this.#feed?.stop();
     this.#socket?.destroy();
   }
 }

@@ -104,12 +104,74 @@ describe('stdin', () => {
     expect((await Sandbox.run(['cat'], { stdin })).stdout).toBe('abc');
   });
 
-  test('a stream that fails ends the input and does not hang', async () => {
+  test('a stream that fails ends the command, which rejects with the reason', async () => {
+    const broken = new Error('source broke');
     const stdin = new Readable({ read: () => undefined });
-    stdin.push('x');
-    setTimeout(() => stdin.destroy(new Error('source broke')), 50);
-    const result = await Sandbox.run(['cat'], { stdin, timeout: '30s' });
-    expect(result.stdout).toBe('x');
+    stdin.push('half');
+    const running = Sandbox.run(sh('cat; echo complete'), { stdin, timeout: '30s' });
+    await running.started;
+    stdin.destroy(broken);
+    expect(await rejection(running)).toMatchObject({ code: 'ERR_STDIN', subject: 'stdin', cause: broken });
+  });
+
+  test('so does one that fails before the start; what runs beside it goes on, and nothing is left', async () => {
+    await using box = await Sandbox.create();
+    const other = box.exec(['cat'], { stdin: 'pipe' });
+    await other.started;
+    const broken = new Error('source broke');
+    const before = new Readable({ read: () => undefined }).destroy(broken);
+    expect(await rejection(box.exec(['cat'], { stdin: before }))).toMatchObject({ code: 'ERR_STDIN', cause: broken });
+    const during = new Readable({ read: () => undefined });
+    const running = box.exec(sh('sleep 600 & cat'), { stdin: during });
+    await running.started;
+    during.destroy(broken);
+    expect(await rejection(running)).toMatchObject({ code: 'ERR_STDIN' });
+    await expect.poll(async () => (await box.processes()).map(({ name }) => name)).toEqual(['cat']);
+    other.stdin?.end('still here');
+    expect((await other).stdout).toBe('still here');
+  });
+
+  test('a stream that is destroyed before its end, at any time', async () => {
+    const early = new Readable({ read: () => undefined }).destroy();
+    const late = new Readable({ read: () => undefined });
+    setTimeout(() => late.destroy(), 100);
+    for (const stdin of [early, late]) {
+      const error = await rejection(Sandbox.run(['cat'], { stdin, timeout: '30s' }));
+      expect(error).toMatchObject({ code: 'ERR_STDIN', cause: { code: 'ERR_STREAM_PREMATURE_CLOSE' } });
+    }
+  });
+
+  test('a stream of something else than texts and bytes', async () => {
+    const error = await rejection(Sandbox.run(['cat'], { stdin: Readable.from(['text', { a: 1 }]) }));
+    expect(error).toMatchObject({ code: 'ERR_STDIN', cause: { code: 'ERR_INVALID_OPTION', subject: 'stdin' } });
+    expect(error.message).toContain('expected a stream of texts or bytes, got an object');
+  });
+
+  test('a stream that has ended before', async () => {
+    const stdin = Readable.from([]);
+    for await (const _ of stdin);
+    expect(await Sandbox.run(['cat'], { stdin, timeout: '30s' })).toMatchObject({ exitCode: 0, stdout: '' });
+  });
+
+  test('a stream that nobody needs any more is destroyed, without an error', async () => {
+    const endless = (): Readable => new Readable({ read: () => undefined });
+    const stdin = endless();
+    const errors: unknown[] = [];
+    stdin.on('error', (error) => errors.push(error));
+    expect(await Sandbox.run(['true'], { stdin })).toMatchObject({ exitCode: 0, reason: 'exit' });
+    expect(stdin.destroyed).toBe(true);
+    const unread = Readable.from(
+      (function* () {
+        for (;;) yield 'x'.repeat(65_536);
+      })(),
+    );
+    const closed = await Sandbox.run(sh('exec 0<&-; sleep 0.3; echo end'), { stdin: unread });
+    expect(closed).toMatchObject({ exitCode: 0, stdout: 'end\n' });
+    expect(unread.destroyed).toBe(true);
+    const never = endless();
+    expect((await rejection(Sandbox.run(['no-such-program'], { stdin: never }))).code).toBe('ERR_COMMAND_NOT_FOUND');
+    expect(never.destroyed).toBe(true);
+    expect(errors).toEqual([]);
   });
 
   test('a pipe', async () => {
