@@ -99,23 +99,39 @@ export class SandboxProcess<Output extends string | Uint8Array = string>
     this.#command?.stdio.resize(size.columns, size.rows);
   }
 
-  /** Output as it arrives. */
+  /** Output as it arrives. Others may read the streams, too; after their end there is nothing more to come. */
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void> {
-    const sources = (['stdout', 'stderr'] as const).flatMap((name) => {
-      const stream = this[name];
-      return stream === undefined ? [] : [{ name, stream }];
-    });
-    let open = sources.length;
-    const queue = new AsyncQueue<OutputChunk>(() =>
-      sources.forEach(({ stream }) => stream.removeAllListeners('data').resume()),
-    );
-    for (const { name, stream } of sources) {
-      stream.on('data', (data: Buffer) => queue.push({ stream: name, data }));
-      stream.on('close', () => {
-        if (--open === 0) queue.close();
-      });
+    const queue = new AsyncQueue<OutputChunk>();
+    const stopReading = this.#read(queue);
+    try {
+      yield* queue;
+    } finally {
+      stopReading();
     }
-    if (open > 0) yield* queue;
     await this.#result;
+  }
+
+  /** Fills the queue and closes it at the end. Returns what ends the reading: the program goes on, its output is not waited for. */
+  #read(queue: AsyncQueue<OutputChunk>): () => void {
+    const stops: (() => void)[] = [];
+    for (const name of ['stdout', 'stderr'] as const) {
+      const stream = this[name];
+      // One that was read to its end has told so already.
+      if (stream === undefined || stream.closed) continue;
+      const onData = (data: Buffer): void => queue.push({ stream: name, data });
+      const onClose = (): void => {
+        stops.splice(stops.indexOf(stop), 1);
+        stop();
+        if (stops.length === 0) queue.close();
+      };
+      const stop = (): void => {
+        stream.off('data', onData).off('close', onClose);
+        if (stream.listenerCount('data') === 0) stream.resume();
+      };
+      stops.push(stop);
+      stream.on('data', onData).on('close', onClose);
+    }
+    if (stops.length === 0) queue.close();
+    return () => stops.forEach((stop) => stop());
   }
 }

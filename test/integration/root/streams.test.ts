@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Host, Sandbox } from '../../../lib/index.js';
+import { Host, Sandbox, type SandboxProcess } from '../../../lib/index.js';
 import { rejection } from '../../support/rejection.js';
 
 afterAll(() => Host.default.close());
@@ -77,6 +79,45 @@ describe('output', () => {
       for await (const { data } of box.exec(['no-such-program'])) expect.unreachable(data.toString());
     })();
     expect((await rejection(reading)).code).toBe('ERR_COMMAND_NOT_FOUND');
+  });
+
+  test('the iterable of a command whose output was read to its end, or iterated, ends at once', async () => {
+    await using box = await Sandbox.create();
+    const texts = async (process: SandboxProcess): Promise<string[]> => {
+      const seen: string[] = [];
+      for await (const { data } of process) seen.push(data.toString());
+      return seen;
+    };
+    const iterated = box.exec(['echo', 'one']);
+    expect(await texts(iterated)).toEqual(['one\n']);
+    expect(await texts(iterated)).toEqual([]);
+    const consumed = box.exec(sh('echo one; echo two >&2'));
+    await Promise.all([text(consumed.stdout!), text(consumed.stderr!)]);
+    expect(await texts(consumed)).toEqual([]);
+    const finished = box.exec(['echo', 'one']);
+    await finished;
+    expect(await texts(finished)).toEqual(['one\n']);
+    expect(await texts(finished)).toEqual([]);
+  });
+
+  test('leaving the loop takes nothing from other readers, and lets the program go on', async () => {
+    await using box = await Sandbox.create();
+    const size = 2 ** 20;
+    const line = `echo first; read x; head -c ${size} /dev/zero; echo last >&2`;
+    const shared = box.exec(sh(line), { stdin: 'pipe', encoding: 'buffer' });
+    let seen = 0;
+    shared.stdout!.on('data', (data: Buffer) => (seen += data.length));
+    for await (const _ of shared) break;
+    expect([shared.stdout!, shared.stderr!].map((each) => each.listenerCount('data'))).toEqual([1, 0]);
+    shared.stdin?.end('go\n');
+    expect((await shared).stdout.length).toBe(size + 6);
+    if (!shared.stdout!.closed) await once(shared.stdout!, 'close');
+    expect(seen).toBe(size + 6);
+
+    const alone = box.exec(sh(line), { stdin: 'pipe', encoding: 'buffer' });
+    for await (const _ of alone) break;
+    alone.stdin?.end('go\n');
+    expect((await alone).exitCode).toBe(0);
   });
 
   test('capture: false leaves nothing to read', async () => {
