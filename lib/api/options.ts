@@ -179,7 +179,10 @@ export interface ExecOptions<Encoding extends 'utf8' | 'buffer' = 'utf8' | 'buff
   cpuTime?: Duration;
   /** `'utf8'` (the default): `stdout` and `stderr` are texts; `'buffer'`: bytes. */
   encoding?: Encoding;
-  /** A terminal of its own instead of three streams, 80 × 24 unless it says otherwise. */
+  /**
+   * A terminal of its own instead of three streams, 80 × 24 unless it says otherwise. `stdin` is typed at it, and Ctrl-D after it;
+   * without one, type at the command's own `stdin`. A terminal's input does not stay at its end: a program that goes on reading waits.
+   */
   tty?: boolean | { columns?: number; rows?: number };
   /** `false` sends stdout and stderr to `/dev/null`. */
   capture?: boolean;

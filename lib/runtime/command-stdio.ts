@@ -1,10 +1,11 @@
-import { PassThrough, type Readable, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import type { CloisterError } from '../errors.js';
 import type { Kernel } from '../native/kernel.js';
 import { OutputBudget, OutputReader } from './output.js';
 import type { CommandSpec, StdinSpec } from './spec.js';
 import { closeAll, StdinWriter } from './stdin.js';
+import { TerminalInput } from './terminal-input.js';
 
 /** A command that still runs after this gets its output read as it comes. */
 const ATTACH_AFTER_MS = 2;
@@ -29,7 +30,7 @@ export class CommandStdio {
   #stdout: OutputReader | undefined;
   #stderr: OutputReader | undefined;
   #terminal: ReadStream | undefined;
-  readonly #typed: PassThrough | undefined;
+  readonly #typed: TerminalInput | undefined;
   #terminalFd = -1;
   #attachTimer: NodeJS.Timeout | undefined;
   readonly #onTerminal: (() => void)[] = [];
@@ -40,8 +41,7 @@ export class CommandStdio {
     this.#events = events;
     this.#budget = new OutputBudget(spec.maxOutputBytes, () => events.onExceeded());
     if (spec.tty !== undefined) {
-      // The terminal is opened by init: what is typed before waits here.
-      this.#typed = new PassThrough();
+      this.#typed = new TerminalInput(spec.stdin, (error) => events.onInputFailed(error));
       this.#stdout = new OutputReader(this.#budget);
       return;
     }
@@ -63,7 +63,7 @@ export class CommandStdio {
   }
 
   get stdin(): Writable {
-    return this.#typed ?? (this.#stdin ??= this.#openInput({ kind: 'none' }, -1)).stream;
+    return this.#typed?.stream ?? (this.#stdin ??= this.#openInput({ kind: 'none' }, -1)).stream;
   }
 
   get stdout(): Readable | undefined {
@@ -93,7 +93,7 @@ export class CommandStdio {
     const terminal = new ReadStream(fd);
     this.#terminal = terminal;
     this.#stdout?.connect(fd, () => terminal).attach();
-    this.#typed?.pipe(terminal, { end: false });
+    this.#typed?.open(terminal);
     for (const ready of this.#onTerminal.splice(0)) ready();
   }
 
@@ -119,6 +119,7 @@ export class CommandStdio {
     clearTimeout(this.#attachTimer);
     this.closeTheirs();
     this.#stdin?.dispose();
+    this.#typed?.dispose();
     this.#stdout?.dispose();
     this.#stderr?.dispose();
     this.#terminal?.destroy();

@@ -1,5 +1,8 @@
-import { afterAll, expect, test } from 'vitest';
-import { Host, Sandbox, type SandboxProcess } from '../../../lib/index.js';
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Host, Sandbox, type ExecOptions, type SandboxProcess } from '../../../lib/index.js';
+import { rejection } from '../../support/rejection.js';
 
 afterAll(() => Host.default.close());
 
@@ -89,4 +92,46 @@ test('a hang-up ends it', async () => {
   await process.started;
   process.kill('SIGHUP');
   expect(await process).toMatchObject({ signal: 'SIGHUP' });
+});
+
+describe('given input', () => {
+  const lines = Array.from({ length: 3000 }, (_, i) => `line ${i}\n`).join('');
+
+  test.each<[string, () => NonNullable<ExecOptions['stdin']>, string]>([
+    ['a text', () => 'hello\n', 'hello\n'],
+    ['bytes without a newline at the end', () => Buffer.from('hello'), 'hello'],
+    ['nothing', () => '', ''],
+    ['a stream', () => Readable.from(['he', 'llo\nyou', '\n']), 'hello\nyou\n'],
+    ['more than a terminal holds', () => lines, lines],
+  ])('is typed and ends: %s', async (_, stdin, expected) => {
+    const options = { tty: true, stdin: stdin(), timeout: '30s' } as const;
+    // What was typed before the program turned it off is echoed.
+    const result = await Sandbox.run(['sh', '-c', 'stty -echo; cat > /tmp/in; echo read $(md5sum < /tmp/in)'], options);
+    expect(result).toMatchObject({ exitCode: 0, reason: 'exit' });
+    expect(result.stdout).toContain(`read ${createHash('md5').update(expected).digest('hex')} `);
+  });
+
+  test('ends a program that reads one line, and one that is typed at', async () => {
+    expect(await Sandbox.run(['head', '-n1'], { tty: true, stdin: 'hello\n', timeout: '30s' })).toMatchObject({
+      exitCode: 0,
+      stdout: 'hello\r\nhello\r\n',
+    });
+    await using box = await Sandbox.create();
+    const process = box.exec(['cat'], { tty: true, timeout: '30s' });
+    process.stdin?.end('x');
+    expect(await process).toMatchObject({ exitCode: 0, stdout: 'xx' });
+    expect(process.stdin?.destroyed).toBe(true);
+  });
+
+  test('a stream that breaks off ends the command; one that is not needed any more is destroyed', async () => {
+    const broken = new Error('source broke');
+    const stdin = new Readable({ read: () => undefined });
+    const running = Sandbox.run(['cat'], { tty: true, stdin, timeout: '30s' });
+    await running.started;
+    stdin.destroy(broken);
+    expect(await rejection(running)).toMatchObject({ code: 'ERR_STDIN', cause: broken });
+    const unread = new Readable({ read: () => undefined });
+    expect((await Sandbox.run(['true'], { tty: true, stdin: unread })).exitCode).toBe(0);
+    expect(unread.destroyed).toBe(true);
+  });
 });
