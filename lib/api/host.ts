@@ -71,7 +71,7 @@ export class Host implements AsyncDisposable {
   readonly #storage: Services['storage'];
   readonly #concurrency: number;
   readonly #allowNoCgroups: boolean;
-  readonly #bus = new EventEmitter<{ event: [HostEvent] }>();
+  readonly #bus = new EventEmitter<{ event: [HostEvent]; close: [] }>();
   #services: Services | undefined;
   #ids: IdRanges | undefined;
   #isClosed = false;
@@ -130,7 +130,7 @@ export class Host implements AsyncDisposable {
 
   /**
    * Events of all its sandboxes and images from now on: what this object does, not what other processes do. Leaving the loop
-   * ends the subscription.
+   * ends the subscription, `close()` the loop. Node does not exit while a loop waits for the next event.
    *
    * @example
    * ```ts
@@ -138,9 +138,11 @@ export class Host implements AsyncDisposable {
    * ```
    */
   events(): AsyncIterableIterator<HostEvent> {
-    const queue = new AsyncQueue<HostEvent>(() => this.#bus.off('event', push));
+    const queue = new AsyncQueue<HostEvent>(() => this.#bus.off('event', push).off('close', close));
     const push = (event: HostEvent): void => queue.push(event);
-    this.#bus.on('event', push);
+    const close = (): void => queue.close();
+    if (this.#isClosed) close();
+    else this.#bus.on('event', push).once('close', close);
     return queue;
   }
 
@@ -165,14 +167,11 @@ export class Host implements AsyncDisposable {
    */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.sandboxes.all()].map((sandbox) => sandbox.remove()));
-    const services = this.#services;
-    await services?.starts.onIdle();
-    await this.images.close();
-    if (services === undefined) return;
-    await services.kernel.close();
-    services.cgroups.dispose();
-    this.#ids?.dispose();
+    try {
+      await this.#release();
+    } finally {
+      this.#bus.emit('close');
+    }
   }
 
   /** `close()`, for `await using`. */
@@ -184,6 +183,17 @@ export class Host implements AsyncDisposable {
   get services(): Services {
     if (this.#isClosed) throw new CloisterError('ERR_SANDBOX_STATE', 'the host was closed');
     return (this.#services ??= this.#open());
+  }
+
+  async #release(): Promise<void> {
+    await Promise.all([...this.sandboxes.all()].map((sandbox) => sandbox.remove()));
+    const services = this.#services;
+    await services?.starts.onIdle();
+    await this.images.close();
+    if (services === undefined) return;
+    await services.kernel.close();
+    services.cgroups.dispose();
+    this.#ids?.dispose();
   }
 
   #open(): Services {

@@ -53,7 +53,7 @@ export async function* sampleStats(options: SampleOptions): AsyncGenerator<Sandb
       const now: Sample = { ...options.cgroup.sample(before), atMs: performance.now() };
       yield toStats(now, before, options.limits());
       before = now;
-      await sleep(timerMs(options.intervalMs), undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
+      await sleep(timerMs(options.intervalMs), undefined, { signal: stop.signal }).catch(() => undefined);
     }
   } finally {
     options.signal?.removeEventListener('abort', onAbort);

@@ -41,6 +41,18 @@ describe('a process ends by itself', () => {
       `const box = await Sandbox.create({ host }); for await (const s of box.stats()) break; console.log('end')`,
     ],
     ['after the host was closed', `await Sandbox.run(['true'], { host }); await host.close(); console.log('end')`],
+    [
+      'with events that nobody reads on',
+      `const events = host.events(); const box = await Sandbox.create({ host }); for await (const e of events) break;
+       host.events(); console.log('end')`,
+    ],
+    [
+      'with events that are still read when the host is closed',
+      `const box = await Sandbox.create({ host }); const seen = [];
+       (async () => { for await (const e of host.events()) seen.push(e.type);
+         for await (const e of host.events()) seen.push('never'); console.log(seen.join() === 'stopped,removed' ? 'end' : seen) })();
+       await host.close();`,
+    ],
     ['after doctor and sweep', `await host.doctor(); await host.sweep(); console.log('end')`],
     [
       'with a server kept running in a sandbox',
@@ -72,6 +84,16 @@ describe('a process stays', () => {
     [
       'while a sandbox is waited for',
       `const box = await Sandbox.create({ host }); setTimeout(() => box.kill(), 500); box.wait().then(() => console.log('end'))`,
+    ],
+    [
+      'while statistics of an idle sandbox are read',
+      `const box = await Sandbox.create({ host }); let n = 0;
+       for await (const s of box.stats({ interval: 100 })) if (++n === 5) break; console.log('end')`,
+    ],
+    [
+      'while events are waited for',
+      `setTimeout(() => Sandbox.create({ host }), 500).unref();
+       for await (const e of host.events()) break; console.log('end')`,
     ],
     [
       'while a command waits for its turn',
