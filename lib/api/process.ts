@@ -87,7 +87,12 @@ export class SandboxProcess<Output extends string | Uint8Array = string>
     return this.#result.finally(onEnd);
   }
 
-  /** Sends a signal to the main process; SIGKILL ends all processes of the command. Nothing happens after its end. */
+  /**
+   * Sends a signal to the main process; SIGKILL ends all processes of the command. Nothing happens after its end.
+   *
+   * @param signal - a number or a name, as a result has it: `'SIGTERM'`, `'SIGRTMIN+3'`.
+   * @throws CloisterError `ERR_INVALID_OPTION` for what is no signal.
+   */
   kill(signal: string | number = 'SIGTERM'): void {
     const number = signalNumber(signal);
     if (number === undefined) throw invalidOption('signal', "a signal such as 'SIGTERM'", signal);

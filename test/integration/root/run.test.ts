@@ -172,6 +172,25 @@ describe('abort', () => {
     expect(await box.processes()).toEqual([]);
   });
 
+  test('a real-time signal, by the name that the result has', async () => {
+    await using box = await Sandbox.create();
+    for (const name of ['SIGRTMIN', 'SIGRTMIN+3', 'SIGRTMAX']) {
+      const process = box.exec(['sleep', '600']);
+      await process.started;
+      process.kill(name);
+      expect(await process).toMatchObject({ signal: name, reason: 'killed' });
+    }
+  });
+
+  test.each([null, {}, 'SIGNO', 65, 9n])('%s is no signal', async (signal) => {
+    const process = Sandbox.run(['sleep', '600'], { timeout: '30s' });
+    await process.started;
+    const kill = async (): Promise<void> => process.kill(signal as never);
+    expect(await rejection(kill())).toMatchObject({ code: 'ERR_INVALID_OPTION', subject: 'signal' });
+    process.kill('SIGKILL');
+    expect(await process).toMatchObject({ reason: 'killed' });
+  });
+
   test('SIGTERM goes to the program, which may answer', async () => {
     await using box = await Sandbox.create();
     const process = box.exec(sh('trap "echo bye; exit 5" TERM; echo ready; while :; do sleep 0.05; done'));

@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { expect, test } from 'vitest';
 import { signalName, signalNumber } from '../../../lib/shared/signals.js';
 
-test.each<[string | number, number | undefined]>([
+test.each<[unknown, number | undefined]>([
   ['SIGTERM', 15],
   ['TERM', 15],
   ['sigterm', 15],
@@ -19,6 +19,25 @@ test.each<[string | number, number | undefined]>([
   ['15', undefined],
   ['SIGSIGTERM', undefined],
   ['constructor', undefined],
+  ['SIGRTMIN', 34],
+  ['SIGRTMIN+0', 34],
+  ['rtmin+3', 37],
+  ['SIGRTMIN+30', 64],
+  ['SIGRTMAX-30', 34],
+  ['SIGRTMAX-1', 63],
+  ['SIGRTMAX', 64],
+  ['SIGRTMIN+31', undefined],
+  ['SIGRTMAX-31', undefined],
+  ['SIGRTMIN-1', undefined],
+  ['SIGRTMAX+1', undefined],
+  ['SIGRTMIN+', undefined],
+  ['SIGRTMIN3', undefined],
+  ['SIGRT', undefined],
+  [null, undefined],
+  [undefined, undefined],
+  [{}, undefined],
+  [9n, undefined],
+  [['SIGTERM'], undefined],
 ])('%s is %s', (signal, number) => {
   expect(signalNumber(signal)).toBe(number);
 });
@@ -28,8 +47,10 @@ test.each([
   [6, 'SIGABRT'],
   [9, 'SIGKILL'],
   [29, 'SIGIO'],
-  [34, 'SIGRTMIN+0'],
-  [64, 'SIGRTMIN+30'],
+  [34, 'SIGRTMIN'],
+  [35, 'SIGRTMIN+1'],
+  [63, 'SIGRTMIN+29'],
+  [64, 'SIGRTMAX'],
   [32, 'signal 32'],
   [0, 'signal 0'],
   [100, 'signal 100'],
@@ -42,4 +63,8 @@ test('every name that Node knows leads to a name for the same number', () => {
     expect(signalNumber(name)).toBe(number);
     expect(signalNumber(signalName(number))).toBe(number);
   }
+});
+
+test('the name of every real-time signal leads back to it', () => {
+  for (let number = 34; number <= 64; number++) expect(signalNumber(signalName(number))).toBe(number);
 });
