@@ -1,26 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CloisterError } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { Cgroup } from '../cgroup/manager.js';
 import type { KernelSandbox } from '../native/kernel.js';
 import type { StatusRecord } from '../native/status.js';
-import type { CommandFds, CommandPlan } from '../native/plan.js';
 import { deferred } from '../shared/deferred.js';
-import { signalNumber } from '../shared/signals.js';
-import { within } from '../shared/within.js';
-import { Command, type CommandHost } from './command.js';
-import { endCommand } from './end-command.js';
+import type { Command } from './command.js';
 import { ImageRoot, type SandboxChanges } from './image-root.js';
 import type { OpenImage } from './image.js';
 import { launchSandbox } from './launch.js';
 import type { SandboxObserver } from './observer.js';
 import { Pause } from './pause.js';
-import { planCommand } from './plan-command.js';
 import { launcherDied, refusalError } from './refusal.js';
 import { SandboxResources } from './resources.js';
-import type { CommandResult } from './result.js';
+import { SandboxCommands, type CommandPlace } from './sandbox-commands.js';
 import type { Services } from './services.js';
 import type { CommandSpec, SandboxSpec } from './spec.js';
 
@@ -32,32 +26,30 @@ import type { CommandSpec, SandboxSpec } from './spec.js';
  *          └─ with a first command: started ──► exited (nothing else lives inside) ──► gone ──► released
  * ```
  */
-export class RunningSandbox implements CommandHost {
+export class RunningSandbox implements CommandPlace {
   readonly id = randomBytes(6).toString('hex');
   readonly spec: SandboxSpec;
-  readonly kernel: Services['kernel'];
+  readonly services: Services;
+  readonly observer: SandboxObserver;
+  readonly isOneShot: boolean;
   /** Resolves when nothing of it is left: no process, mount, cgroup or descriptor. */
   readonly released: Promise<void>;
-  readonly #services: Services;
-  readonly #observer: SandboxObserver;
-  readonly #commands = new Map<number, Command>();
   readonly #ready = deferred<void>();
   readonly #gone = deferred<void>();
   readonly pause = new Pause(this.#gone.promise);
+  readonly #root = new ImageRoot();
+  readonly #commands: SandboxCommands;
   #resources: SandboxResources | undefined;
   #init: KernelSandbox | undefined;
-  readonly #root = new ImageRoot();
-  #isOneShot = false;
-  #lastCommand = 0;
   #isEnding = false;
   #isGone = false;
 
   private constructor(services: Services, spec: SandboxSpec, observer: SandboxObserver, isOneShot: boolean) {
     this.spec = spec;
-    this.kernel = services.kernel;
-    this.#services = services;
-    this.#observer = observer;
-    this.#isOneShot = isOneShot;
+    this.services = services;
+    this.observer = observer;
+    this.isOneShot = isOneShot;
+    this.#commands = new SandboxCommands(this);
     this.released = this.#gone.promise.then(() => this.#release());
     // Whoever waits for the end hears of a failure; that nobody does must not end the application.
     this.released.catch(() => undefined);
@@ -78,32 +70,27 @@ export class RunningSandbox implements CommandHost {
   /** A sandbox for one command, which ends with it. */
   static run(services: Services, spec: SandboxSpec, commandSpec: CommandSpec, observer: SandboxObserver = {}): Command {
     const sandbox = new RunningSandbox(services, spec, observer, true);
-    const command = sandbox.#newCommand(commandSpec);
+    const command = sandbox.#commands.add(commandSpec);
     sandbox.#begin(command, command.started, commandSpec.signal).catch((error: unknown) => command.fail(error));
     return command;
   }
 
   get cgroup(): Cgroup {
-    return this.#held.cgroup;
+    return this.resources.cgroup;
   }
 
-  get #held(): SandboxResources {
+  /** @throws CloisterError `ERR_SANDBOX_STATE` before it is launched. */
+  get resources(): SandboxResources {
     if (this.#resources === undefined) throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox was not started yet');
     return this.#resources;
   }
 
+  get init(): KernelSandbox | undefined {
+    return this.#init;
+  }
+
   get isGone(): boolean {
     return this.#isGone;
-  }
-
-  exec(spec: CommandSpec): Command {
-    const command = this.#newCommand(spec);
-    this.#startCommand(command).catch((error: unknown) => command.fail(error));
-    return command;
-  }
-
-  async signal(command: Command, signal: number): Promise<void> {
-    await this.#init?.signal(command.id, signal);
   }
 
   /** The image that it was made of. */
@@ -113,20 +100,21 @@ export class RunningSandbox implements CommandHost {
 
   /** What it has changed of its image. @throws CloisterError `ERR_UNSUPPORTED` where that cannot be told. */
   get changes(): SandboxChanges {
-    return this.#root.changes(this.#held.maps);
+    return this.#root.changes(this.resources.maps);
   }
 
-  /** What the image says (SIGTERM if nothing) to every command's main process; resolves when all have ended, or after that time. */
-  async askToEnd(timeoutMs: number): Promise<void> {
-    const commands = [...this.#commands.values()];
-    const signal = signalNumber(this.#root.image?.defaults.stopSignal ?? 'SIGTERM') ?? constants.signals.SIGTERM;
-    for (const command of commands) command.kill(signal);
-    await within(timeoutMs, Promise.allSettled(commands.map(({ result }) => result)));
+  exec(spec: CommandSpec): Command {
+    return this.#commands.exec(spec);
+  }
+
+  /** As `SandboxCommands.askToEnd`. */
+  askToEnd(timeoutMs: number): Promise<void> {
+    return this.#commands.askToEnd(timeoutMs);
   }
 
   /** Changes limits of everything inside. */
   update(changes: CgroupLimits): void {
-    this.#held.update(changes);
+    this.resources.update(changes);
   }
 
   /** Ends everything inside at once. Resolves when nothing is left. */
@@ -143,7 +131,7 @@ export class RunningSandbox implements CommandHost {
   async #release(): Promise<void> {
     // Whoever waits for the result comes first.
     await nextTurn();
-    await this.#services.turns.pass();
+    await this.services.turns.pass();
     try {
       await this.#resources?.release();
     } finally {
@@ -153,75 +141,20 @@ export class RunningSandbox implements CommandHost {
 
   /** Node does not exit while this is waited for, as it would with an idle sandbox. */
   async #awake<T>(work: Promise<T>): Promise<T> {
-    this.kernel.hold();
+    this.services.kernel.hold();
     try {
       return await work;
     } finally {
-      this.kernel.release();
+      this.services.kernel.release();
     }
-  }
-
-  async endCommand(command: Command): Promise<void> {
-    const place = { init: this.#init, pause: this.pause, isOneShot: this.#isOneShot, isGone: () => this.#isGone };
-    await endCommand(command, place);
-  }
-
-  takeTerminal(): number {
-    if (this.#init === undefined) throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox is gone');
-    return this.#init.takeTerminal();
-  }
-
-  initShares(command: Command): boolean {
-    return this.#held.holdsInit(command.cgroup);
-  }
-
-  onStarted(command: Command): void {
-    this.#observer.onCommandStarted?.(command);
-  }
-
-  onEnded(command: Command, result: CommandResult<string | Uint8Array>): void {
-    this.#observer.onCommandEnded?.(command, result);
-  }
-
-  #newCommand(spec: CommandSpec): Command {
-    if (this.#isGone) throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox has ended: it runs no more commands');
-    const command = new Command(++this.#lastCommand, spec, this);
-    this.#commands.set(command.id, command);
-    this.kernel.hold();
-    void command.result.catch(() => undefined).finally(() => this.#forget(command));
-    return command;
-  }
-
-  #forget(command: Command): void {
-    this.#commands.delete(command.id);
-    this.kernel.release();
-    const keepsGroup = this.#isOneShot || command.spec.keepDescendants || !command.hasEntered;
-    // One that cannot be removed yet goes with the sandbox's group, or with this application.
-    if (!keepsGroup) command.cgroup.remove().catch(() => undefined);
-  }
-
-  async #startCommand(command: Command): Promise<void> {
-    await this.#services.turns.pass();
-    if (command.isOver) return;
-    command.enter(this.cgroup.child());
-    const fds = this.#fdsOf(command);
-    await this.#init?.exec(this.#planCommand(command), fds);
-    command.onSent();
-  }
-
-  #fdsOf(command: Command): CommandFds {
-    const { directory, tasks } = command.cgroup.entry;
-    // The only command of a sandbox is in the v2 group of its init already.
-    const cgroup = this.#isOneShot ? -1 : (directory ?? -1);
-    return { id: command.id, killRest: this.#isOneShot, stdio: command.stdio.theirs, cgroup, cgroupFiles: tasks };
   }
 
   /** An image may take minutes to arrive: only then does the start take a place among those that run at the same time. */
   async #begin(first: Command | undefined, begun: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
     try {
-      if (this.spec.image.kind === 'image') this.#root.image = await this.#services.openImage(this.spec.image, signal);
-      await this.#services.starts.add(async () => {
-        await this.#services.turns.pass();
+      if (this.spec.image.kind === 'image') this.#root.image = await this.services.openImage(this.spec.image, signal);
+      await this.services.starts.add(async () => {
+        await this.services.turns.pass();
         if (first?.isOver === true) return this.#onGone(undefined);
         await this.#launch(first);
         await begun;
@@ -234,24 +167,20 @@ export class RunningSandbox implements CommandHost {
   }
 
   async #launch(first: Command | undefined): Promise<void> {
-    const resources = SandboxResources.take(this.#services, this.spec, this.#isOneShot);
+    const resources = SandboxResources.take(this.services, this.spec, this.isOneShot);
     this.#resources = resources;
     first?.enter(resources.cgroup);
-    const launched = await launchSandbox(this.#services, {
+    const launched = await launchSandbox(this.services, {
       id: this.id,
       spec: this.spec,
       resources,
       image: this.#root.image,
-      first: first && { plan: this.#planCommand(first), fds: this.#fdsOf(first) },
+      first: first && { plan: this.#commands.planOf(first), fds: this.#commands.fdsOf(first) },
       onRecord: (record: StatusRecord) => this.#onRecord(record),
     });
     this.#init = launched.init;
     this.#root.changesPath = launched.changes;
     first?.onSent();
-  }
-
-  #planCommand(command: Command): CommandPlan {
-    return planCommand(this.spec, command.spec, this.#services.rlimits, this.#root.image?.defaults);
   }
 
   #onReady(): void {
@@ -265,41 +194,21 @@ export class RunningSandbox implements CommandHost {
     else if (record.type === 'gone')
       this.#onGone(new CloisterError('ERR_LAUNCHER', 'the sandbox was ended before this was started'), record);
     else if (record.type === 'lost') this.#onGone(launcherDied());
-    else if (record.type === 'exited') void this.#onExited(record);
-    else this.#commands.get(record.command)?.onRecord(record);
+    else this.#commands.onRecord(record);
   }
 
   #onBroken(error: CloisterError): void {
     this.#ready.reject(error);
-    for (const command of this.#commands.values()) command.fail(error);
+    this.#commands.fail(error);
   }
 
-  async #onExited(record: StatusRecord): Promise<void> {
-    const command = this.#commands.get(record.command);
-    if (command === undefined) return;
-    try {
-      const rest = this.#isOneShot || command.spec.keepDescendants ? record.rest : command.cgroup.processes().length;
-      if (rest > 0 && !this.#isOneShot) await command.cgroup.kill();
-      command.complete({ ...record, rest });
-    } catch (error) {
-      command.fail(error);
-    }
-  }
-
-  /** The end of init is the end of every process inside: commands without a record of their own died of SIGKILL. */
   #onGone(error: unknown, record?: StatusRecord): void {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#root.close();
     this.#ready.reject(error);
-    for (const command of this.#commands.values()) {
-      // Nobody here asked for it: the kernel chose init when it was short of memory.
-      const isOom = !this.#isEnding && command.hasEntered && (command.cgroup.usage().oomKills ?? 0) > 0;
-      if (record !== undefined) command.end(isOom ? 'oom' : 'killed');
-      if (record === undefined || command.pid === undefined) command.fail(error);
-      else command.complete({ ...record, value: 9 });
-    }
+    this.#commands.onGone(error, record, this.#isEnding);
     this.#gone.resolve();
-    this.#observer.onGone?.();
+    this.observer.onGone?.();
   }
 }
