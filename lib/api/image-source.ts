@@ -5,7 +5,7 @@ import { pullImage, type PullOptions } from '../image/pull.js';
 import { parseReference, type Reference } from '../image/reference.js';
 import { RegistryClient } from '../image/registry/client.js';
 import type { RegistryOptions } from '../image/registry/options.js';
-import { getImage, holdImage, readImage, type StoredImage } from '../image/stored-image.js';
+import { getImage, holdImage, readImage, type ImageHold, type StoredImage } from '../image/stored-image.js';
 import { unpackStored } from '../image/unpack-stored.js';
 import { CloisterError } from '../errors.js';
 import type { ImageRequest, OpenImage } from '../runtime/image.js';
@@ -80,8 +80,7 @@ export class ImageSource {
     return this.use(`opening ${request.reference}`, signal, async (tools) => {
       const { context } = tools;
       const image = await this.#find(tools, request);
-      using _unpacked = await unpackStored(context, image, tools.signal);
-      const hold = await holdImage(context, image, tools.signal);
+      const hold = await holdUnpacked(context, image, tools.signal);
       return {
         reference: image.record.reference,
         digest: image.record.manifest.digest,
@@ -126,5 +125,16 @@ export class ImageSource {
     this.#context ??= snapshotter().then((layers) => openImages(directory, lockRange, layers));
     this.#context.catch(() => (this.#context = undefined));
     return this.#context;
+  }
+}
+
+/** Every start asks: what is unpacked, as nearly everything is, is looked at once. */
+async function holdUnpacked(context: ImageContext, image: StoredImage, signal: AbortSignal): Promise<ImageHold> {
+  try {
+    return await holdImage(context, image, signal);
+  } catch (error) {
+    if (!CloisterError.is(error) || error.code !== 'ERR_IMAGE_NOT_FOUND') throw error;
+    using _unpacked = await unpackStored(context, image, signal);
+    return await holdImage(context, image, signal);
   }
 }

@@ -5,8 +5,7 @@ import type { IdMapEntry } from '../native/plan.js';
 import { throwIfAborted } from '../shared/abort.js';
 import type { Digest } from '../shared/digest.js';
 import { fileError } from '../shared/file-error.js';
-import type { BlobSource } from './blob-source.js';
-import { changedConfig, type ConfigChanges } from './change-config.js';
+import { changedConfig, type ConfigChanges } from './config-changes.js';
 import { gzipped } from './compress.js';
 import { makeDescriptor, type Descriptor } from './descriptor.js';
 import type { ImageContext } from './image-context.js';
@@ -15,6 +14,7 @@ import type { Lease } from './lease.js';
 import { MAX_MANIFEST_BYTES, parseManifest, type ImageManifest } from './manifest.js';
 import { MEDIA_TYPE } from './media-types.js';
 import { readImage, type StoredImage } from './stored-image.js';
+import { storedOnly } from './unpack-stored.js';
 import { manifestBytes } from './write-documents.js';
 
 /** What a sandbox changed of its image. */
@@ -44,14 +44,6 @@ export interface CommitRequest {
 }
 
 const WHAT = 'committing a sandbox';
-
-/** Everything is in the store already. */
-const NO_SOURCE: BlobSource = {
-  blob: (descriptor) => {
-    throw new TypeError(`blob ${descriptor.digest} was just written`);
-  },
-  manifest: (descriptor) => Promise.reject(new TypeError(`manifest ${descriptor.digest} was just written`)),
-};
 
 /** One commit, which holds a lease of all that the new image consists of. */
 class Commit {
@@ -124,7 +116,7 @@ class Commit {
     await new LayerWork({
       context: this.#context,
       lease: this.#lease,
-      source: NO_SOURCE,
+      source: storedOnly(this.#request.reference),
       options: {},
       layer,
       report: () => undefined,

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,12 +10,10 @@ import { fileError, unlessMissing } from '../shared/file-error.js';
 import { LockFile, type LockGroup, type LockRange } from '../shared/lock-file.js';
 import { readChunks } from './blob-file.js';
 import { BlobWriter, type ExpectedBlob } from './blob-writer.js';
+import { Ingest } from './ingest.js';
 import { Claim, Lease, type LeasedContent } from './lease.js';
 
 const ALGORITHMS = ['sha256', 'sha512'] as const;
-
-/** An interrupted download that nobody went on with is worth less than its space after this time. */
-const PARTIAL_LIFETIME_MS = 24 * 3600e3;
 
 export interface ReadOptions {
   /** Fails at the end, `ERR_DIGEST_MISMATCH`, when the bytes are not those of the digest. Default: false. */
@@ -43,6 +41,7 @@ export interface DamagedBlob {
 export class ContentStore implements LeasedContent, Disposable {
   readonly locks: LockFile;
   readonly #directory: string;
+  readonly #ingest: Ingest;
 
   /** @param directory - made if it is missing, for the owner alone: images hold secrets. */
   constructor(directory: string, lockRange: LockRange) {
@@ -50,8 +49,8 @@ export class ContentStore implements LeasedContent, Disposable {
     try {
       makeDirectory(directory, 0o700);
       for (const algorithm of ALGORITHMS) makeDirectory(join(directory, 'blobs', algorithm), 0o777);
-      makeDirectory(join(directory, 'ingest'), 0o777);
       this.locks = new LockFile(join(directory, 'locks'), lockRange);
+      this.#ingest = new Ingest(join(directory, 'ingest'), this.locks);
     } catch (error) {
       throw fileError(error, directory);
     }
@@ -156,7 +155,7 @@ export class ContentStore implements LeasedContent, Disposable {
   ): Promise<{ readonly blobs: readonly Digest[]; readonly bytes: number }> {
     using claim = new Claim(this.locks);
     const blobs: Digest[] = [];
-    let bytes = await this.#collectPartials(claim);
+    let bytes = await this.#ingest.collect(claim);
     for await (const { digest, size } of this.list()) {
       if (isWanted(digest) || !claim.take('blob', digest)) continue;
       await unlessMissing(unlink(this.#path(digest)));
@@ -170,22 +169,14 @@ export class ContentStore implements LeasedContent, Disposable {
   async discard(digests: Iterable<Digest>, isWanted: (digest: Digest) => boolean): Promise<void> {
     using claim = new Claim(this.locks);
     for (const digest of digests) {
-      const name = partialName(digest);
-      if (claim.takeKey(ingestKey(name))) await unlessMissing(unlink(join(this.#directory, 'ingest', name)));
+      await this.#ingest.discard(claim, digest);
       if (!isWanted(digest) && claim.take('blob', digest)) await unlessMissing(unlink(this.#path(digest)));
     }
   }
 
   /** For what is too large for memory: a file without a name, gone when it is closed or its process dies. */
-  async scratchFile(): Promise<FileHandle> {
-    const path = join(this.#directory, 'ingest', `scratch-${randomBytes(8).toString('hex')}`);
-    try {
-      const file = await open(path, 'wx+', 0o600);
-      await unlessMissing(unlink(path));
-      return file;
-    } catch (error) {
-      throw fileError(error, path);
-    }
+  scratchFile(): Promise<FileHandle> {
+    return this.#ingest.scratchFile();
   }
 
   /** @internal Through `Lease.writer`. */
@@ -194,14 +185,13 @@ export class ContentStore implements LeasedContent, Disposable {
     expected: ExpectedBlob | undefined,
     signal: AbortSignal | undefined,
   ): Promise<BlobWriter | undefined> {
-    const name = expected === undefined ? `new-${randomBytes(8).toString('hex')}` : partialName(expected.digest);
-    const lock = await this.locks.lock(ingestKey(name), 'exclusive', signal);
+    const { path, lock } = await this.#ingest.take(expected, signal);
     if (expected !== undefined && (await this.has(expected.digest))) {
       lock[Symbol.dispose]();
       return undefined;
     }
     return BlobWriter.open({
-      path: join(this.#directory, 'ingest', name),
+      path,
       expected,
       lock,
       destination: async (digest) => {
@@ -213,20 +203,6 @@ export class ContentStore implements LeasedContent, Disposable {
 
   [Symbol.dispose](): void {
     this.locks[Symbol.dispose]();
-  }
-
-  async #collectPartials(claim: Claim): Promise<number> {
-    let bytes = 0;
-    for (const name of await readdir(join(this.#directory, 'ingest'))) {
-      if (!claim.takeKey(ingestKey(name))) continue;
-      const path = join(this.#directory, 'ingest', name);
-      const about = await unlessMissing(stat(path));
-      const isNamed = parseDigest(name.replace('-', ':')) !== undefined;
-      if (about === undefined || (isNamed && Date.now() - about.mtimeMs < PARTIAL_LIFETIME_MS)) continue;
-      await unlessMissing(unlink(path));
-      bytes += about.size;
-    }
-    return bytes;
   }
 
   #path(digest: Digest): string {
@@ -241,14 +217,6 @@ export class ContentStore implements LeasedContent, Disposable {
       hint: 'pull or load the image again: what is there already is not fetched twice',
     });
   }
-}
-
-function partialName(digest: Digest): string {
-  return digest.replace(':', '-');
-}
-
-function ingestKey(name: string): string {
-  return `ingest ${name}`;
 }
 
 function damaged(digest: Digest, what: string): CloisterError {

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { packStream } from '../native/pack-stream.js';
+import { packArchive } from '../native/pack.js';
 import { throwIfAborted } from '../shared/abort.js';
 import type { Digest } from '../shared/digest.js';
 import { Acquisition } from './acquire.js';
 import { openRegular } from './archive/open-archive.js';
 import { readChunks } from './blob-file.js';
-import { newConfigBytes, type ConfigChanges } from './config-changes.js';
+import { newConfig, type ConfigChanges } from './config-changes.js';
 import { decompress, detectCompression } from './decompress.js';
 import { makeDescriptor, type Descriptor } from './descriptor.js';
 import { parseImageConfig } from './image-config.js';
@@ -55,7 +55,7 @@ async function* chunksOf(source: ImportSource, signal: AbortSignal | undefined):
   }
   const directory = await open(source, 'r');
   try {
-    yield* packStream(directory.fd, { signal });
+    yield* packArchive(directory.fd, { signal });
   } finally {
     await directory.close();
   }
@@ -125,14 +125,9 @@ export async function importImage(
   try {
     using lease = context.content.lease();
     const layer = await storeLayer(lease, source, fresh, signal);
-    const configBytes = newConfigBytes({
-      platform: options.platform,
-      diffId: layer.diffId,
-      changes: options.changes,
-      author: options.author,
-      comment: options.comment,
-      created: options.created,
-    });
+    const { platform, changes, created, author, comment } = options;
+    const step = { diffId: layer.diffId, created, createdBy: 'cloister import', author, comment };
+    const configBytes = newConfig(platform, changes, step);
     parseImageConfig(configBytes, 1, name);
     const config = await storeDocument(context, lease, fresh, configBytes, MEDIA_TYPE.ociConfig);
     const document = manifestBytes(config, [layer.descriptor]);

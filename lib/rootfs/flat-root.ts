@@ -1,6 +1,6 @@
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packStream } from '../native/pack-stream.js';
+import { packArchive } from '../native/pack.js';
 import { unpackInto } from './archive-file.js';
 import { OwnedDirectory } from './owned-directory.js';
 
@@ -34,7 +34,7 @@ export class FlatRoots {
         await unpackInto(archive, tree, { whiteouts: 'apply', ...(signal && { signal }) });
       const directory = await open(tree, 'r');
       try {
-        yield* packStream(directory.fd, { signal });
+        yield* packArchive(directory.fd, { signal });
       } finally {
         await directory.close();
       }

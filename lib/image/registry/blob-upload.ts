@@ -5,9 +5,9 @@ import { hasBlob } from './blobs.js';
 import type { Call, Endpoint } from './endpoint.js';
 import { misbehaviour, mismatch } from './failure.js';
 import type { HttpResponse } from './http/http-response.js';
-import { nextAddress } from './http/redirect.js';
 import { Backoff, canPass, mayPass, withRetries } from './http/retry.js';
 import type { Access } from './auth/scope.js';
+import { parseUploadRange, readUploadSession, type UploadSession } from './upload-session.js';
 
 /** Opens a blob's bytes from an offset on; called again for another try. */
 export type OpenSource = (offset: number) => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>;
@@ -31,24 +31,9 @@ export interface UploadOptions {
 /** What had to be done: nothing, a link to another repository's, or the whole work. */
 export type UploadResult = 'present' | 'mounted' | 'uploaded';
 
-interface Session {
-  /** Where the next request goes; changes with every answer. */
-  readonly location: URL;
-  /** The first byte that the registry does not have. */
-  readonly offset: number;
-  readonly leastChunk: number;
-}
-
 const CHUNK_BYTES = 16 * 2 ** 20;
 const CANCEL_MS = 10_000;
 const TOO_LARGE = 413;
-
-/** `0-9`: ten bytes are there. Registries say `0-0` for none as well as for one. */
-export function parseUploadRange(value: string | undefined): number | undefined {
-  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(value?.trim() ?? '') ?? [];
-  if (last === undefined) return undefined;
-  return last === '0' ? 0 : Number(last) + 1;
-}
 
 /** Sends one blob. */
 export class BlobUpload {
@@ -85,7 +70,7 @@ export class BlobUpload {
     return 'uploaded';
   }
 
-  async #send(first: Session): Promise<void> {
+  async #send(first: UploadSession): Promise<void> {
     const backoff = new Backoff(this.#endpoint.retry, this.#what, this.#options.signal);
     let session = first;
     let furthest = 0;
@@ -107,7 +92,7 @@ export class BlobUpload {
   }
 
   /** POST: begins an upload, or links what another repository has. */
-  async #start(mountFrom: string | undefined): Promise<Session | 'mounted' | 'done'> {
+  async #start(mountFrom: string | undefined): Promise<UploadSession | 'mounted' | 'done'> {
     const { digest, size } = this.#descriptor;
     const isSingle = mountFrom === undefined && this.#options.method === 'single' && !this.#isChunked;
     const source: Access[] = mountFrom === undefined ? [] : [{ repository: mountFrom, actions: ['pull'] }];
@@ -138,7 +123,7 @@ export class BlobUpload {
   }
 
   /** One request on the way from nothing to the whole blob. */
-  async #step(session: Session): Promise<Session | 'done'> {
+  async #step(session: UploadSession): Promise<UploadSession | 'done'> {
     const { size } = this.#descriptor;
     if (session.offset === 0 && !this.#isChunked) return this.#finish(session, size);
     if (session.offset >= size) return this.#finish(session, 0);
@@ -167,7 +152,7 @@ export class BlobUpload {
   }
 
   /** PUT: the rest, which may be all or nothing, and the digest that the whole must have. */
-  async #finish(session: Session, length: number): Promise<'done'> {
+  async #finish(session: UploadSession, length: number): Promise<'done'> {
     const url = new URL(session.location);
     url.searchParams.set('digest', this.#descriptor.digest);
     const response = await this.#endpoint.call(
@@ -185,7 +170,7 @@ export class BlobUpload {
   }
 
   /** After a failure: how far the registry has come. A session that it has forgotten begins anew. */
-  async #resume(session: Session): Promise<Session | 'done'> {
+  async #resume(session: UploadSession): Promise<UploadSession | 'done'> {
     const { signal } = this.#options;
     const response = await this.#endpoint
       .call(this.#call({ method: 'GET', path: session.location, expect: [204, 200, 202] }))
@@ -218,7 +203,7 @@ export class BlobUpload {
   }
 
   /** Not with the caller's signal, which may be why it ends. */
-  async #cancel({ location }: Session): Promise<void> {
+  async #cancel({ location }: UploadSession): Promise<void> {
     const call = this.#call({ method: 'DELETE', path: location, expect: [204, 202, 200, 404] });
     await this.#endpoint
       .call({ ...call, signal: AbortSignal.timeout(CANCEL_MS) })
@@ -226,13 +211,10 @@ export class BlobUpload {
       .catch(() => undefined);
   }
 
-  #session(response: HttpResponse, offset: number, before?: Session): Session {
-    const header = response.header('location');
-    const known = header === undefined ? before?.location : undefined;
-    const location = known ?? nextAddress(this.#what, response.url, header, this.#endpoint.plainHttp);
-    const least = /^\d{1,12}$/.exec(response.header('oci-chunk-min-length') ?? '')?.[0];
+  #session(response: HttpResponse, offset: number, before?: UploadSession): UploadSession {
+    const session = readUploadSession(this.#what, response, { offset, plainHttp: this.#endpoint.plainHttp, before });
     this.#report(offset);
-    return { location, offset, leastChunk: least === undefined ? (before?.leastChunk ?? 0) : Number(least) };
+    return session;
   }
 
   /** Exactly the bytes that were announced. */

@@ -9,10 +9,10 @@ import { deleteBlob, hasBlob } from './blobs.js';
 import { CredentialStore, GivenCredentials } from './auth/credential-store.js';
 import type { Credentials, CredentialSource } from './auth/credentials.js';
 import { digestOf } from './digest-check.js';
-import { Endpoint, type RegistryServices } from './endpoint.js';
+import type { RegistryServices } from './endpoint.js';
+import { Endpoints } from './endpoints.js';
 import { mismatch } from './failure.js';
 import { listRepositories, listTags } from './lists.js';
-import { mirrorLocation, registryLocation } from './location.js';
 import {
   deleteManifest,
   getManifest,
@@ -21,7 +21,6 @@ import {
   type FetchedManifest,
   type ManifestOptions,
 } from './manifests.js';
-import { MirroredRegistry } from './mirrors.js';
 import { checkRegistryOptions, type RegistryOptions } from './options.js';
 import { PlainHttp } from './http/plain-http.js';
 import { addReferrer, listReferrers, removeReferrer } from './referrers.js';
@@ -30,9 +29,6 @@ import { Transport } from './http/transport.js';
 interface SignalOption {
   readonly signal?: AbortSignal | undefined;
 }
-
-/** A mirror that does not answer must not hold up the registry for long. */
-const MIRROR_ATTEMPTS = 2;
 
 const NO_CREDENTIALS: CredentialSource = { find: async () => undefined };
 
@@ -59,8 +55,7 @@ export class RegistryClient implements AsyncDisposable {
   readonly #options: RegistryOptions;
   readonly #services: RegistryServices;
   readonly #isOwner: boolean;
-  readonly #endpoints = new Map<string, Endpoint>();
-  readonly #mirrored = new Map<string, MirroredRegistry>();
+  readonly #endpoints: Endpoints;
 
   /**
    * Connects to nothing yet.
@@ -79,12 +74,7 @@ export class RegistryClient implements AsyncDisposable {
       credentials: new GivenCredentials(settings.auth, others),
       retry: settings.retry,
     };
-    for (const [registry, mirrors] of Object.entries(settings.mirrors)) {
-      const attempts = Math.min(MIRROR_ATTEMPTS, settings.retry.attempts);
-      const services = { ...this.#services, retry: { ...settings.retry, attempts } };
-      const endpoints = mirrors.map((mirror) => new Endpoint(mirrorLocation(registry, mirror), services));
-      this.#mirrored.set(registry, new MirroredRegistry(endpoints, this.#endpoint(registry)));
-    }
+    this.#endpoints = new Endpoints(this.#services, settings.mirrors);
   }
 
   /**
@@ -98,7 +88,7 @@ export class RegistryClient implements AsyncDisposable {
   /** Whether the registry answers and lets us in. */
   async ping(registry: string, { signal }: SignalOption = {}): Promise<void> {
     const call = { what: 'ping', repository: undefined, method: 'GET', path: '', access: [], expect: [200] } as const;
-    await this.#endpoint(registry).try({ ...call, isAboutImage: false, signal }, (response) => response.discard());
+    await this.#endpoints.of(registry).try({ ...call, isAboutImage: false, signal }, (response) => response.discard());
   }
 
   /**
@@ -106,14 +96,14 @@ export class RegistryClient implements AsyncDisposable {
    * been fetched by it.
    */
   async resolve(reference: Reference, options: ManifestOptions = {}): Promise<Descriptor> {
-    return this.#mirrors(reference).first((endpoint) => headManifest(endpoint, reference, options));
+    return this.#endpoints.mirrored(reference).first((endpoint) => headManifest(endpoint, reference, options));
   }
 
   /** A manifest or an index, checked against the reference's digest, `expected` and what the registry itself says of it. */
   async manifest(reference: Reference, options: ManifestOptions = {}): Promise<FetchedManifest> {
     const { expected } = options;
     const exact = expected === undefined ? reference : withDigest(reference, expected.digest);
-    return this.#mirrors(reference).first((endpoint) => getManifest(endpoint, exact, options));
+    return this.#endpoints.mirrored(reference).first((endpoint) => getManifest(endpoint, exact, options));
   }
 
   /**
@@ -132,7 +122,7 @@ export class RegistryClient implements AsyncDisposable {
       !(Number.isSafeInteger(from.offset) && from.offset >= 0 && from.offset <= descriptor.size)
     )
       throw invalidOption('from.offset', `an integer from 0 to ${descriptor.size}`, from.offset);
-    return this.#mirrors(repository).blob(repository, descriptor, from, signal);
+    return this.#endpoints.mirrored(repository).blob(repository, descriptor, from, signal);
   }
 
   /** A small blob as a whole: an image's configuration. @param options.maxBytes - larger ones are refused unread. */
@@ -161,7 +151,7 @@ export class RegistryClient implements AsyncDisposable {
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
     { signal }: SignalOption = {},
   ): Promise<boolean> {
-    return hasBlob(this.#endpoint(repository.registry), repository.repository, descriptor, signal);
+    return hasBlob(this.#endpoints.of(repository.registry), repository.repository, descriptor, signal);
   }
 
   /**
@@ -176,7 +166,7 @@ export class RegistryClient implements AsyncDisposable {
     open: OpenSource,
     options: UploadOptions = {},
   ): Promise<UploadResult> {
-    return new BlobUpload(this.#endpoint(repository.registry), repository, descriptor, open, options).run();
+    return new BlobUpload(this.#endpoints.of(repository.registry), repository, descriptor, open, options).run();
   }
 
   /**
@@ -184,7 +174,7 @@ export class RegistryClient implements AsyncDisposable {
    * that keeps no lists of referrers gets one, under a tag, when the manifest has a `subject`.
    */
   async putManifest(reference: Reference, bytes: Uint8Array, { signal }: SignalOption = {}): Promise<Descriptor> {
-    const endpoint = this.#endpoint(reference.registry);
+    const endpoint = this.#endpoints.of(reference.registry);
     const manifest = parseManifest(bytes, undefined, reference.toString());
     const descriptor = makeDescriptor({ mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length });
     const { digest } = reference;
@@ -198,7 +188,7 @@ export class RegistryClient implements AsyncDisposable {
 
   /** Deletes a manifest by digest, or a tag where the registry can. Its blobs stay until the registry collects them. */
   async deleteManifest(reference: Reference, { signal }: SignalOption = {}): Promise<void> {
-    const endpoint = this.#endpoint(reference.registry);
+    const endpoint = this.#endpoints.of(reference.registry);
     const { digest } = reference;
     const subject =
       digest === undefined ? undefined : (await getManifest(endpoint, reference, { signal })).manifest.subject;
@@ -208,17 +198,17 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   async deleteBlob(repository: Repository, digest: Digest, { signal }: SignalOption = {}): Promise<void> {
-    await deleteBlob(this.#endpoint(repository.registry), repository.repository, digest, signal);
+    await deleteBlob(this.#endpoints.of(repository.registry), repository.repository, digest, signal);
   }
 
   /** All tags of a repository, in the registry's order. */
   async tags(repository: Repository, { signal }: SignalOption = {}): Promise<readonly string[]> {
-    return listTags(this.#endpoint(repository.registry), repository.repository, signal);
+    return listTags(this.#endpoints.of(repository.registry), repository.repository, signal);
   }
 
   /** All repositories of a registry that tells. */
   async catalog(registry: string, { signal }: SignalOption = {}): Promise<readonly string[]> {
-    return listRepositories(this.#endpoint(registry), signal);
+    return listRepositories(this.#endpoints.of(registry), signal);
   }
 
   /** What refers to a manifest by its `subject`: signatures, SBOMs, attestations. */
@@ -227,7 +217,7 @@ export class RegistryClient implements AsyncDisposable {
     digest: Digest,
     { artifactType, signal }: SignalOption & { readonly artifactType?: string } = {},
   ): Promise<readonly Descriptor[]> {
-    return listReferrers(this.#endpoint(repository.registry), repository, digest, artifactType, signal);
+    return listReferrers(this.#endpoints.of(repository.registry), repository, digest, artifactType, signal);
   }
 
   /** Ends what is under way with `ERR_ABORTED`, and all connections. */
@@ -237,17 +227,5 @@ export class RegistryClient implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #endpoint(registry: string): Endpoint {
-    const known = this.#endpoints.get(registry);
-    if (known !== undefined) return known;
-    const endpoint = new Endpoint(registryLocation(registry), this.#services);
-    this.#endpoints.set(registry, endpoint);
-    return endpoint;
-  }
-
-  #mirrors({ registry }: Repository): MirroredRegistry {
-    return this.#mirrored.get(registry) ?? new MirroredRegistry([], this.#endpoint(registry));
   }
 }

@@ -50,6 +50,6 @@ test.each([
 
 test('a name that is none, or one of a digest, is refused', () => {
   expect(() => checkCommit('A', {})).toThrow(expect.objectContaining({ code: 'ERR_INVALID_REFERENCE' }) as Error);
-  expect(() => checkCommit(`a@sha256:${'0'.repeat(64)}`, {})).toThrow('a name without a digest');
+  expect(() => checkCommit(`a@sha256:${'0'.repeat(64)}`, {})).toThrow('no digest');
   expect(() => checkCommit(undefined, {})).toThrow(CloisterError);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { changedConfig } from '../../../lib/image/change-config.js';
+import { changedConfig } from '../../../lib/image/config-changes.js';
 import { parseImageConfig } from '../../../lib/image/image-config.js';
 import type { Digest } from '../../../lib/shared/digest.js';
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CloisterError } from '../../../../lib/errors.js';
 import { parseContentRange } from '../../../../lib/image/registry/blob-download.js';
-import { parseUploadRange } from '../../../../lib/image/registry/blob-upload.js';
+import { parseUploadRange } from '../../../../lib/image/registry/upload-session.js';
 import { RegistryClient } from '../../../../lib/image/registry/client.js';
 import { clean, parseProblems } from '../../../../lib/image/registry/failure.js';
 import { Backoff, mayPass, parseRetryAfter, withRetries } from '../../../../lib/image/registry/http/retry.js';

@@ -1,0 +1,38 @@
+import type { Repository } from '../reference.js';
+import { Endpoint, type RegistryServices } from './endpoint.js';
+import { mirrorLocation, registryLocation } from './location.js';
+import { MirroredRegistry } from './mirrors.js';
+
+/** A mirror that does not answer must not hold up the registry for long. */
+const MIRROR_ATTEMPTS = 2;
+
+/** The places that a client speaks to: registries, as they come up, and the mirrors that stand before some of them. */
+export class Endpoints {
+  readonly #services: RegistryServices;
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #mirrored = new Map<string, MirroredRegistry>();
+
+  constructor(services: RegistryServices, mirrors: Readonly<Record<string, readonly string[]>>) {
+    this.#services = services;
+    const attempts = Math.min(MIRROR_ATTEMPTS, services.retry.attempts);
+    const forMirrors = { ...services, retry: { ...services.retry, attempts } };
+    for (const [registry, names] of Object.entries(mirrors)) {
+      const endpoints = names.map((mirror) => new Endpoint(mirrorLocation(registry, mirror), forMirrors));
+      this.#mirrored.set(registry, new MirroredRegistry(endpoints, this.of(registry)));
+    }
+  }
+
+  /** The registry itself. */
+  of(registry: string): Endpoint {
+    const known = this.#endpoints.get(registry);
+    if (known !== undefined) return known;
+    const endpoint = new Endpoint(registryLocation(registry), this.#services);
+    this.#endpoints.set(registry, endpoint);
+    return endpoint;
+  }
+
+  /** Its mirrors, and then itself. */
+  mirrored({ registry }: Pick<Repository, 'registry'>): MirroredRegistry {
+    return this.#mirrored.get(registry) ?? new MirroredRegistry([], this.of(registry));
+  }
+}
