@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Burst, Contender } from './contender.js';
 import { ociConfig } from './oci-config.js';
 import type { Request, Response } from './peer-process.js';
+import { whyNot } from './why-not.js';
 import type { Workshop } from './workshop.js';
 
 /** What a user would pick instead; `{id}` becomes a fresh name for each start. */
@@ -55,17 +56,6 @@ function candidates({ directory, root }: Workshop): Peer[] {
       probe: ['docker', 'version', '--format', '{{.Server.Version}}'],
     },
   ];
-}
-
-function whyNot(peer: Peer): string | undefined {
-  const [file = '', ...args] = peer.probe;
-  try {
-    execFileSync(file, args, { stdio: 'pipe', timeout: 20_000 });
-    return undefined;
-  } catch (error) {
-    const { code, stderr } = error as { code?: string; stderr?: Buffer };
-    return code === 'ENOENT' ? 'not installed' : (stderr?.toString().trim().split('\n').at(-1) ?? String(error));
-  }
 }
 
 /**
@@ -124,7 +114,7 @@ export async function openPeers(workshop: Workshop): Promise<Peers> {
   const notes: string[] = [];
   let hasImage = false;
   for (const peer of candidates(workshop)) {
-    let reason = whyNot(peer);
+    let reason = whyNot(peer.probe);
     if (reason === undefined && peer.name === 'docker') hasImage = (reason = importImage(workshop)) === undefined;
     const ask = (count: number, concurrency: number): Promise<Burst> =>
       process.ask({ command: peer.command, count, concurrency });

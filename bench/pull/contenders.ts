@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -83,15 +83,3 @@ export const PEERS: readonly Puller[] = [
     },
   },
 ];
-
-/** Why it cannot be used here; undefined when it can. */
-export function whyNot({ probe }: Puller): string | undefined {
-  const [file = '', ...args] = probe ?? ['true'];
-  try {
-    execFileSync(file, args, { stdio: 'pipe', timeout: 20_000 });
-    return undefined;
-  } catch (error) {
-    const { code, stderr } = error as { code?: string; stderr?: Buffer };
-    return code === 'ENOENT' ? 'not installed' : (stderr?.toString().trim().split('\n').at(-1) ?? String(error));
-  }
-}

@@ -7,7 +7,8 @@ import { delayDuring } from '../event-loop.js';
 import { printMachine } from '../report.js';
 import { median } from '../samples.js';
 import { ms, printTable, times } from '../table.js';
-import { cloister, PEERS, startTimes, whyNot, type Driver, type Puller } from './contenders.js';
+import { whyNot } from '../why-not.js';
+import { cloister, PEERS, startTimes, type Driver, type Puller } from './contenders.js';
 import { publishImage, type SampleImage } from './image.js';
 import type { PullCost } from './pull-process.js';
 import { startRegistry } from './registry.js';
@@ -47,6 +48,7 @@ function readOptions(): Options | undefined {
 type Cost = Partial<PullCost> & { readonly seconds: number };
 
 /** What the one before has yet to write is not the next one's to wait for. */
+const reasonAgainst = ({ probe }: Puller): string | undefined => probe && whyNot(probe);
 const settle = (): void => void execFileSync('sync');
 
 async function pullOnce(puller: Puller, { reference }: SampleImage, directory: string): Promise<Cost> {
@@ -125,9 +127,9 @@ async function main(): Promise<number> {
   const all = [cloister('overlay'), cloister('erofs'), ...PEERS].filter(
     ({ name }) => only === undefined || only.some((each) => name.startsWith(each)),
   );
-  const usable = all.filter((puller) => whyNot(puller) === undefined);
+  const usable = all.filter((puller) => reasonAgainst(puller) === undefined);
   const notes = all.flatMap((puller) => {
-    const reason = whyNot(puller);
+    const reason = reasonAgainst(puller);
     return reason === undefined ? [] : [`without ${puller.name}: ${reason}`];
   });
   printMachine();
