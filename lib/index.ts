@@ -4,12 +4,16 @@
  * @packageDocumentation
  */
 export { CloisterError, ERROR_CODES, type ErrorCode, type ErrorDetails } from './errors.js';
-export { Sandbox, type SandboxState } from './api/sandbox.js';
+export { Sandbox } from './api/sandbox.js';
+export type { SandboxState } from './api/sandbox-state.js';
 export { SandboxProcess, type OutputChunk } from './api/process.js';
 export { Volume, type VolumeMount } from './api/volume.js';
-export { Host, type HostOptions } from './api/host.js';
+export { Host } from './api/host.js';
+export type { HostOptions } from './api/host-options.js';
 export type { CommitOptions } from './api/commit-options.js';
-export { Image, type PushedImage } from './api/image.js';
+export type { ImageConfigOptions } from './api/config-spec.js';
+export { Image } from './api/image.js';
+export type { PushedImage } from './api/image-transfer.js';
 export type { ImageDetails, ImageHistoryEntry, ImageLayer, ImagePlatform } from './api/image-facts.js';
 export type {
   ImageImportOptions,
@@ -67,7 +71,6 @@ export type { PullPolicy } from './runtime/image.js';
 export type { StorageDriver } from './rootfs/choose.js';
 export type { Snapshot, Snapshotter, StoredLayer, Unusable } from './shared/snapshotter.js';
 export type { Digest, DigestAlgorithm } from './shared/digest.js';
-export type { ConfigChanges } from './image/config-changes.js';
 export type { ExposedPort, HistoryEntry, ImageConfig } from './image/image-config.js';
 export type { Healthcheck } from './image/healthcheck.js';
 export type { Platform } from './image/platform.js';

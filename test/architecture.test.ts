@@ -24,7 +24,7 @@ const RANKS: Readonly<Record<string, number>> = {
 
 /** Ports: whoever implements one is a driver, chosen in one place. */
 const PORTS: readonly string[] = ['Kernel', 'CgroupManager', 'Snapshotter', 'NetworkDriver'];
-const WIRING = 'api/host.ts';
+const WIRING = 'api/open-services.ts';
 
 /** The folder, or the file itself at the top. */
 const layerOf = (file: string): string => file.split('/')[0] ?? '';

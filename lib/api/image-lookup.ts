@@ -17,6 +17,12 @@ export interface ImageChoice {
   readonly host: Host | undefined;
 }
 
+/** An image that is here, and where. */
+export interface FoundImage {
+  readonly host: Host;
+  readonly stored: StoredImage;
+}
+
 /** @throws CloisterError `ERR_INVALID_REFERENCE`, `ERR_INVALID_OPTION` */
 export function checkChosen(option: string, image: unknown): ImageChoice {
   const identity = identityOf(image);

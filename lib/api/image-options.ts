@@ -4,8 +4,8 @@ import { parsePlatform, type Platform } from '../image/platform.js';
 import type { ImageProgress } from '../image/progress.js';
 import { parseReference, type Reference } from '../image/reference.js';
 import { checkCredentials, type Credentials } from '../image/registry/auth/credentials.js';
-import type { ConfigChanges } from '../image/config-changes.js';
 import { checkBoolean, checkChoice, checkInteger, checkObject, checkSignal, checkText, checkTexts } from './check.js';
+import type { ImageConfigOptions } from './config-spec.js';
 import { Host } from './host.js';
 
 /** What every operation on images takes. */
@@ -89,7 +89,7 @@ export interface ImageLoadOptions extends ImageTransferOptions {
 /** What an image is that is made of a root file system. */
 export interface ImageImportOptions extends ImageOptions {
   /** How it wants to be run. */
-  config?: ConfigChanges;
+  config?: ImageConfigOptions;
   /** As `'linux/arm64'`. Default: this machine. */
   platform?: string;
   author?: string;

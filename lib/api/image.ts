@@ -1,34 +1,15 @@
-import { loadImages } from '../image/archive/load.js';
-import { saveImages } from '../image/archive/save.js';
-import { exportImage } from '../image/export.js';
-import { listImages } from '../image/find-image.js';
 import type { ImageConfig } from '../image/image-config.js';
 import type { ImageRecord } from '../image/image-names.js';
-import { importImage } from '../image/import.js';
 import { formatPlatform } from '../image/platform.js';
-import { pushImage } from '../image/push.js';
-import { parseReference } from '../image/reference.js';
-import { pruneImages, removeImage, type RemovedContent } from '../image/remove.js';
-import type { StoredImage } from '../image/stored-image.js';
-import { tagImage } from '../image/tag.js';
+import type { RemovedContent } from '../image/remove.js';
 import type { Digest } from '../shared/digest.js';
 import type { Host } from './host.js';
-import { detailsOf, historyOf, layersOf, sizeOf } from './image-facts.js';
+import { exportRoot, importRoot, load, save } from './image-archives.js';
+import { historyOf, layersOf, sizeOf } from './image-facts.js';
 import type { ImageDetails, ImageHistoryEntry, ImageLayer } from './image-facts.js';
 import { IDENTITY, type ImageIdentity } from './image-identity.js';
-import { checkImport } from './import-spec.js';
-import { checkChosen, checkSeveral, findChosen } from './image-lookup.js';
-import {
-  checkBase,
-  checkFilePath,
-  checkFlag,
-  checkList,
-  checkLoad,
-  checkName,
-  checkPull,
-  checkPush,
-  checkSave,
-} from './image-options.js';
+import type { FoundImage } from './image-lookup.js';
+import { find, inspect, list, prune, remove, tag } from './image-naming.js';
 import type {
   ImageImportOptions,
   ImageListOptions,
@@ -40,14 +21,7 @@ import type {
   ImageRemoveOptions,
   ImageSaveOptions,
 } from './image-options.js';
-
-/** What a registry has by a name now. */
-export interface PushedImage {
-  /** In full. */
-  readonly reference: string;
-  /** Of the manifest, or of the index. */
-  readonly digest: Digest;
-}
+import { pull, push, type PushedImage } from './image-transfer.js';
 
 /**
  * An image on this machine: what a sandbox can be made of. The object stays what it is when its name is moved to another image;
@@ -87,11 +61,11 @@ export class Image {
   readonly #record: ImageRecord;
 
   /** @internal */
-  static of(host: Host, stored: StoredImage): Image {
-    return new Image(host, stored);
+  static of(found: FoundImage): Image {
+    return new Image(found);
   }
 
-  private constructor(host: Host, stored: StoredImage) {
+  private constructor({ host, stored }: FoundImage) {
     const { record, manifest, config } = stored;
     this.#host = host;
     this.#record = record;
@@ -121,12 +95,7 @@ export class Image {
    * ```
    */
   static async pull(reference: string, options: ImagePullOptions = {}): Promise<Image> {
-    const { host, signal, auth, transfer, reference: parsed } = checkPull(reference, options);
-    const { images } = host;
-    return images.use(`pulling ${parsed.toString()}`, signal, async (tools) => {
-      const client = auth === undefined ? tools.client : tools.client.withCredentials(parsed.registry, auth);
-      return new Image(host, await images.pull({ ...tools, client }, parsed, transfer));
-    });
+    return new Image(await pull(reference, options));
   }
 
   /**
@@ -135,21 +104,12 @@ export class Image {
    * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE`
    */
   static async get(name: string, options: ImageOptions = {}): Promise<Image> {
-    const chosen = checkChosen('name', name);
-    const { host, signal } = checkBase(options);
-    return host.images.use(`looking for ${chosen.name}`, signal, async (tools) => {
-      return new Image(host, await findChosen(tools, chosen));
-    });
+    return new Image(await find('looking for', 'name', name, options));
   }
 
   /** Every name that is here, in their order; an image with two names is there twice. */
   static async list(options: ImageListOptions = {}): Promise<readonly Image[]> {
-    const { host, signal, labels } = checkList(options);
-    const wanted = Object.entries(labels);
-    return host.images.use('listing images', signal, async ({ context }) => {
-      const images = (await listImages(context)).map((stored) => new Image(host, stored));
-      return images.filter((image) => wanted.every(([key, value]) => image.labels[key] === value));
-    });
+    return (await list(options)).map((found) => new Image(found));
   }
 
   /**
@@ -159,16 +119,7 @@ export class Image {
    * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE`, `ERR_INVALID_OPTION`
    */
   static async tag(image: string | Image, name: string, options: ImageOptions = {}): Promise<Image> {
-    const chosen = checkChosen('image', image);
-    const target = checkName('name', name);
-    const { host, signal } = checkBase(options, chosen.host);
-    return host.images.use(`tagging ${chosen.name}`, signal, async (tools) => {
-      const stored = await findChosen(tools, chosen);
-      const tagged = new Image(host, await tagImage(tools.context, stored, target, tools.signal));
-      const { reference, digest } = tagged;
-      host.tell('image-tagged', { reference, digest, source: stored.record.reference });
-      return tagged;
-    });
+    return new Image(await tag(image, name, options));
   }
 
   /**
@@ -178,25 +129,12 @@ export class Image {
    * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE` for one that a sandbox of any process runs.
    */
   static async remove(image: string | Image, options: ImageRemoveOptions = {}): Promise<RemovedContent> {
-    const { name, record, host: own } = checkChosen('image', image);
-    const { host, signal, flag: force } = checkFlag(options, 'force', own);
-    const reference = record?.reference ?? parseReference(name).toString();
-    return host.images.use(`removing ${reference}`, signal, async (tools) => {
-      const manifest = record?.manifest.digest;
-      const removed = await removeImage(tools.context, reference, { force, manifest, signal: tools.signal });
-      host.tell('image-removed', { reference });
-      return removed;
-    });
+    return remove(image, options);
   }
 
   /** Removes what no name leads to and nobody uses, and on request every image that no sandbox runs. */
   static async prune(options: ImagePruneOptions = {}): Promise<RemovedContent> {
-    const { host, signal, flag: all } = checkFlag(options, 'all');
-    return host.images.use('pruning images', signal, async (tools) => {
-      const removed = await pruneImages(tools.context, { all, signal: tools.signal });
-      for (const reference of removed.references) host.tell('image-removed', { reference });
-      return removed;
-    });
+    return prune(options);
   }
 
   /**
@@ -206,17 +144,7 @@ export class Image {
    * @throws CloisterError as `pull`; `ERR_NOT_FOUND` when layers are not here.
    */
   static async push(image: string | Image, options: ImagePushOptions = {}): Promise<PushedImage> {
-    const chosen = checkChosen('image', image);
-    const { host, signal, to, auth, transfer } = checkPush(options, chosen.host);
-    return host.images.use(`pushing ${chosen.name}`, signal, async (tools) => {
-      const stored = await findChosen(tools, chosen);
-      const target = to ?? parseReference(stored.record.reference);
-      const client = auth === undefined ? tools.client : tools.client.withCredentials(target.registry, auth);
-      const { digest } = await pushImage(tools.context, client, stored, target, { ...transfer, signal: tools.signal });
-      const pushed = { reference: target.toString(), digest };
-      host.tell('image-pushed', pushed);
-      return pushed;
-    });
+    return push(image, options);
   }
 
   /**
@@ -237,15 +165,7 @@ export class Image {
     path: string,
     options: ImageSaveOptions = {},
   ): Promise<void> {
-    const chosen = checkSeveral(image);
-    const file = checkFilePath('path', path);
-    const { host, signal, ...save } = checkSave(options, chosen[0]?.host);
-    await host.images.use(`saving ${chosen.map(({ name }) => name).join(', ')}`, signal, async (tools) => {
-      const images = await Promise.all(chosen.map((each) => findChosen(tools, each)));
-      await saveImages(tools.context, images, file, { ...save, signal: tools.signal });
-      for (const { record } of images)
-        host.tell('image-saved', { reference: record.reference, digest: record.manifest.digest, path: file });
-    });
+    await save(image, path, options);
   }
 
   /**
@@ -262,14 +182,7 @@ export class Image {
    * ```
    */
   static async load(path: string, options: ImageLoadOptions = {}): Promise<Image[]> {
-    const file = checkFilePath('path', path);
-    const { host, signal, load } = checkLoad(options);
-    return host.images.use(`loading ${file}`, signal, async (tools) => {
-      const loaded = await loadImages(tools.context, file, { ...load, signal: tools.signal });
-      const images = loaded.map((stored) => new Image(host, stored));
-      for (const { reference, digest } of images) host.tell('image-loaded', { reference, digest, path: file });
-      return images;
-    });
+    return (await load(path, options)).map((found) => new Image(found));
   }
 
   /**
@@ -289,13 +202,7 @@ export class Image {
     name: string,
     options: ImageImportOptions = {},
   ): Promise<Image> {
-    const { host, signal, from, target, details } = checkImport(source, name, options);
-    return host.images.use(`importing ${target.toString()}`, signal, async (tools) => {
-      const imported = await importImage(tools.context, from, target, { ...details, signal: tools.signal });
-      const image = new Image(host, imported);
-      host.tell('image-imported', { reference: image.reference, digest: image.digest });
-      return image;
-    });
+    return new Image(await importRoot(source, name, options));
   }
 
   /**
@@ -307,33 +214,17 @@ export class Image {
    * full disk, `ERR_ABORTED`.
    */
   static async export(image: string | Image, path: string, options: ImageOptions = {}): Promise<void> {
-    const chosen = checkChosen('image', image);
-    const file = checkFilePath('path', path);
-    const { host, signal } = checkBase(options, chosen.host);
-    await host.images.use(`exporting ${chosen.name}`, signal, async (tools) => {
-      const stored = await findChosen(tools, chosen);
-      await exportImage(tools.context, stored, file, tools.flatten, tools.signal);
-      const { reference, manifest } = stored.record;
-      host.tell('image-exported', { reference, digest: manifest.digest, path: file });
-    });
+    await exportRoot(image, path, options);
   }
 
   /** Everything that is known of an image, with its documents as they were written. @throws CloisterError `ERR_IMAGE_NOT_FOUND` */
   static async inspect(image: string | Image, options: ImageOptions = {}): Promise<ImageDetails> {
-    const chosen = checkChosen('image', image);
-    const { host, signal } = checkBase(options, chosen.host);
-    return host.images.use(`inspecting ${chosen.name}`, signal, async (tools) =>
-      detailsOf(tools.context, await findChosen(tools, chosen)),
-    );
+    return inspect(image, options);
   }
 
   /** How an image was made, oldest step first. @throws CloisterError `ERR_IMAGE_NOT_FOUND` */
   static async history(image: string | Image, options: ImageOptions = {}): Promise<readonly ImageHistoryEntry[]> {
-    const chosen = checkChosen('image', image);
-    const { host, signal } = checkBase(options, chosen.host);
-    return host.images.use(`looking at ${chosen.name}`, signal, async (tools) =>
-      historyOf(await findChosen(tools, chosen)),
-    );
+    return historyOf((await find('looking at', 'image', image, options)).stored);
   }
 
   /** As the static one. */

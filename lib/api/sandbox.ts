@@ -1,31 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'eventemitter3';
-import { CloisterError } from '../errors.js';
 import type { CgroupLimits } from '../cgroup/limits.js';
-import type { Command } from '../runtime/command.js';
-import { HealthMonitor, type HealthStatus } from '../runtime/health.js';
-import type { CommandResult } from '../runtime/result.js';
+import type { HealthMonitor, HealthStatus } from '../runtime/health.js';
 import { RunningSandbox } from '../runtime/sandbox.js';
 import type { SandboxSpec } from '../runtime/spec.js';
+import { apart } from './apart.js';
 import { checkDuration, checkObject, checkSignal } from './check.js';
-import { commitSandbox } from './commit.js';
-import { checkCommit, type CommitOptions, type CommitSpec } from './commit-options.js';
+import { CommandEvents } from './command-events.js';
 import { checkCommand, splitRunOptions, throwIfAborted } from './command-spec.js';
-import type { SandboxEvents, SandboxEventName, SandboxStats } from './events.js';
+import { checkCommit, type CommitOptions } from './commit-options.js';
+import { SandboxCommits } from './commit.js';
+import type { SandboxEventName, SandboxEvents, SandboxStats } from './events.js';
 import type { Host } from './host.js';
-import type { Image } from './image.js';
 import { checkHost } from './image-options.js';
-import { LimitWatcher } from './limit-watcher.js';
+import type { Image } from './image.js';
 import type { ExecOptions, LimitOptions, RunOptions, SandboxOptions } from './options.js';
 import { SandboxProcess } from './process.js';
 import { listProcesses, type ProcessInfo } from './processes.js';
-import { apart } from './apart.js';
 import { runObserved } from './run-observed.js';
 import { checkCgroupLimits, checkSandbox, checkUpdateKeys, SANDBOX_KEYS } from './sandbox-spec.js';
+import { wrongState, type SandboxState } from './sandbox-state.js';
 import { sampleStats } from './stats.js';
-
-/** `created` until it is set up; `stopped` when nothing runs any more; `removed` when its name is free again. */
-export type SandboxState = 'created' | 'running' | 'paused' | 'stopped' | 'removed';
+import { watchHealth } from './watch-health.js';
 
 type OutputOf<Encoding> = Encoding extends 'buffer' ? Uint8Array : string;
 
@@ -55,7 +51,8 @@ export class Sandbox
   readonly labels: Readonly<Record<string, string>>;
   readonly #host: Host;
   readonly #spec: SandboxSpec;
-  readonly #watcher: LimitWatcher;
+  readonly #events: CommandEvents;
+  readonly #commits: SandboxCommits;
   /** What `remove` cannot do, `wait` tells. */
   readonly #onAbort = (): void => void this.remove().catch(() => undefined);
   #signal: AbortSignal | undefined;
@@ -63,8 +60,6 @@ export class Sandbox
   #health: HealthMonitor | undefined;
   #limits: CgroupLimits;
   #state: SandboxState = 'created';
-  /** The last one; they run one after another. */
-  #commits: Promise<unknown> = Promise.resolve();
 
   private constructor(host: Host, id: string, spec: SandboxSpec) {
     super();
@@ -74,10 +69,13 @@ export class Sandbox
     this.#host = host;
     this.#spec = spec;
     this.#limits = { ...spec.defaultLimits, ...spec.cgroup };
-    this.#watcher = new LimitWatcher({
+    this.#commits = new SandboxCommits(host, this);
+    this.#events = new CommandEvents({
+      tell: (name, facts) => this.#tell(name, facts),
       isObserved: () => host.isObserved || this.eventNames().length > 0,
-      read: () => this.#running?.cgroup.usage(),
-      emit: (name, facts) => this.#tell(name, facts),
+      usage: () => this.#running?.cgroup.usage(),
+      isOwn: (command) => this.#health?.owns(command) === true,
+      onGone: () => this.#onGone(),
     });
   }
 
@@ -182,8 +180,8 @@ export class Sandbox
    * Stops every process where it is; resolves when all have stopped. Time limits of commands go on: one whose time is over, or
    * that is killed or aborted, ends when the sandbox is resumed.
    *
-   * @throws CloisterError `ERR_SANDBOX_STATE`, also when it ends meanwhile; `ERR_UNSUPPORTED` without a freezer; `ERR_KERNEL` when a process does not stop within
-   * ten seconds, and everything runs on.
+   * @throws CloisterError `ERR_SANDBOX_STATE`, also when it ends meanwhile; `ERR_UNSUPPORTED` without a freezer; `ERR_KERNEL` when
+   * a process does not stop within ten seconds, and everything runs on.
    */
   async pause(): Promise<void> {
     const running = this.#alive('pause', ['running']);
@@ -291,42 +289,11 @@ export class Sandbox
    * ```
    */
   async commit(reference: string, options: CommitOptions = {}): Promise<Image> {
-    const spec = checkCommit(reference, options);
-    const commit = this.#commits.then(() => this.#commit(spec));
-    this.#commits = commit.catch(() => undefined);
-    return commit;
-  }
-
-  #commit(spec: CommitSpec): Promise<Image> {
-    const running = this.#alive('commit', ['running', 'paused']);
-    let isOurPause = false;
-    return commitSandbox(this.#host, this.id, running, spec, {
-      pause: async () => {
-        if (this.#state !== 'running') return;
-        await this.pause();
-        isOurPause = true;
-      },
-      resume: async () => {
-        if (isOurPause && this.#state === 'paused') await this.resume();
-        isOurPause = false;
-      },
-    });
+    return this.#commits.run(checkCommit(reference, options), () => this.#alive('commit', ['running', 'paused']));
   }
 
   async #start(signal: AbortSignal | undefined): Promise<Sandbox> {
-    const observer = {
-      onCommandStarted: (command: Command) => {
-        this.#watcher.start();
-        if (this.#health?.owns(command) !== true) this.#tell('exec', { command: command.spec.argv, pid: command.pid });
-      },
-      onCommandEnded: (command: Command, result: CommandResult<string | Uint8Array>) => {
-        this.#watcher.stop();
-        if (this.#health?.owns(command) !== true)
-          this.#tell('exec-exit', { command: command.spec.argv, pid: command.pid, result });
-      },
-      onGone: () => this.#onGone(),
-    };
-    this.#running = await RunningSandbox.start(this.#host.services, this.#spec, observer, signal);
+    this.#running = await RunningSandbox.start(this.#host.services, this.#spec, this.#events, signal);
     if (signal?.aborted === true) {
       await this.#running.end();
       throwIfAborted(signal);
@@ -334,19 +301,11 @@ export class Sandbox
     this.#signal = signal;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#change('running', 'started');
-    this.#watchHealth(this.#running);
-    return this;
-  }
-
-  #watchHealth(running: RunningSandbox): void {
-    const check = this.#spec.health ?? running.image?.defaults.health;
-    if (check === undefined || check === 'none' || running.isGone) return;
-    this.#health = new HealthMonitor({
-      check,
-      start: ({ command, timeoutMs }) => running.exec(checkCommand(command, {}, this.#spec, timeoutMs)),
+    this.#health = watchHealth(this.#running, this.#spec, {
+      tell: (name, facts) => this.#tell(name, facts),
       isRunning: () => this.#state === 'running',
-      onChange: (report) => this.#tell('health', report),
     });
+    return this;
   }
 
   #onGone(): void {
@@ -356,14 +315,7 @@ export class Sandbox
 
   #alive(verb: string, states: readonly SandboxState[]): RunningSandbox {
     if (this.#running !== undefined && states.includes(this.#state)) return this.#running;
-    throw new CloisterError(
-      'ERR_SANDBOX_STATE',
-      `${verb}: expected a sandbox that is ${states.join(' or ')}, ${this.name} is ${this.#state}`,
-      {
-        subject: this.name,
-        ...(this.#state === 'paused' ? { hint: 'resume it first' } : {}),
-      },
-    );
+    throw wrongState(verb, states, this);
   }
 
   #change(state: SandboxState, event: SandboxEventName = state as SandboxEventName): void {

@@ -5,7 +5,7 @@ import { checkSandbox } from '../api/sandbox-spec.js';
 import { Volume } from '../api/volume.js';
 import { RootfsService } from '../rootfs/rootfs.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
-import type { OpenImage } from '../runtime/image.js';
+import { NO_DEFAULTS, type OpenImage } from '../runtime/image.js';
 import { RunningSandbox } from '../runtime/sandbox.js';
 import type { Services } from '../runtime/services.js';
 import type { Digest } from '../shared/digest.js';
@@ -22,18 +22,8 @@ export const HOST_LINKS: readonly Entry[] = TOP_LEVEL.filter(isLink).map((name) 
 }));
 
 function imageOf(layers: readonly Digest[]): OpenImage {
-  const none = {
-    env: {},
-    cwd: '',
-    user: '',
-    entrypoint: [],
-    cmd: [],
-    volumes: [],
-    stopSignal: undefined,
-    health: undefined,
-  };
   const digest: Digest = `sha256:${'c'.repeat(64)}`;
-  return { reference: 'conformance', digest, layers, defaults: none, [Symbol.dispose]: () => undefined };
+  return { reference: 'conformance', digest, layers, defaults: NO_DEFAULTS, [Symbol.dispose]: () => undefined };
 }
 
 function servicesFor(driver: Snapshotter, layers: readonly Digest[], directory: string): Services {

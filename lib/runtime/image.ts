@@ -21,6 +21,18 @@ export interface ImageDefaults {
   readonly health: HealthCheck | undefined;
 }
 
+/** Of an image that says nothing. */
+export const NO_DEFAULTS: ImageDefaults = {
+  env: {},
+  cwd: '',
+  user: '',
+  entrypoint: [],
+  cmd: [],
+  volumes: [],
+  stopSignal: undefined,
+  health: undefined,
+};
+
 /** An image that is kept from being removed as long as it is open. */
 export interface OpenImage extends Disposable {
   /** As it was asked for. */

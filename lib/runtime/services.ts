@@ -9,7 +9,7 @@ import type { ImageRequest, OpenImage } from './image.js';
 import type { Turns } from '../shared/turns.js';
 import type { SandboxSpec } from './spec.js';
 
-/** Everything that starting a sandbox needs, wired by `api/host.ts`. */
+/** Everything that starting a sandbox needs, wired by `api/open-services.ts`. */
 export interface Services {
   readonly kernel: Kernel;
   readonly cgroups: CgroupManager;

@@ -3,26 +3,16 @@ import { checkCommand } from '../../../lib/api/command-spec.js';
 import { checkSandbox } from '../../../lib/api/sandbox-spec.js';
 import type { ExecOptions, SandboxOptions } from '../../../lib/index.js';
 import type { CommandPlan } from '../../../lib/native/plan.js';
-import type { ImageDefaults } from '../../../lib/runtime/image.js';
+import { NO_DEFAULTS, type ImageDefaults } from '../../../lib/runtime/image.js';
 import { DEFAULT_PATH, planCommand } from '../../../lib/runtime/plan-command.js';
 import { capabilityMask } from '../../../lib/security/capabilities.js';
 import { refusal } from '../../support/refusal.js';
 
 const RLIMITS = { core: { soft: 1, hard: 1 } };
-const IMAGE: ImageDefaults = {
-  env: {},
-  cwd: '',
-  user: '',
-  entrypoint: [],
-  cmd: [],
-  volumes: [],
-  stopSignal: undefined,
-  health: undefined,
-};
 
 function plan(options: ExecOptions = {}, box: SandboxOptions = {}, image?: Partial<ImageDefaults>): CommandPlan {
   const spec = checkSandbox(box);
-  const defaults = image && { ...IMAGE, ...image };
+  const defaults = image && { ...NO_DEFAULTS, ...image };
   return planCommand(spec, checkCommand(['prog', 'x'], options, spec, 1000), RLIMITS, defaults);
 }
 
@@ -171,7 +161,7 @@ describe('rlimits', () => {
 describe('program', () => {
   const spec = checkSandbox({ image: 'debian:12' });
   const argvOf = (argv: string[], image?: Partial<ImageDefaults>): readonly string[] =>
-    planCommand(spec, checkCommand(argv, {}, spec, 1), RLIMITS, { ...IMAGE, ...image }).argv;
+    planCommand(spec, checkCommand(argv, {}, spec, 1), RLIMITS, { ...NO_DEFAULTS, ...image }).argv;
 
   test("what was asked for, or the image's own", () => {
     const image = { entrypoint: ['/entry'], cmd: ['serve', '-v'] };
