@@ -112,6 +112,10 @@ Napi::Value Send(const Napi::CallbackInfo& info) {
 
 Napi::Value ReceiveFd(const Napi::CallbackInfo& info) { return Convert(info.Env(), cloister::ReceiveFd(Int(info, 0))); }
 
+Napi::Value OpenTerminalPeer(const Napi::CallbackInfo& info) {
+  return Convert(info.Env(), cloister::OpenTerminalPeer(Int(info, 0)));
+}
+
 Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
   return Convert(info.Env(), cloister::ResizeTerminal(Int(info, 0), Uint(info, 1), Uint(info, 2)));
 }
@@ -142,6 +146,7 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("lockRange", LockRange);
   add("send", Send);
   add("receiveFd", ReceiveFd);
+  add("openTerminalPeer", OpenTerminalPeer);
   add("resizeTerminal", ResizeTerminal);
   add("killMembers", KillMembers);
   add("attachDeviceFilter", AttachDeviceFilter);

@@ -61,14 +61,27 @@ function checkStdin(value: unknown): StdinSpec {
   throw invalidOption('stdin', "a text, 'pipe', 'none', bytes or a readable stream", value);
 }
 
+/** What the kernel keeps of a terminal's size, ioctl_tty(2). */
+const TERMINAL_SIDE: readonly [number, number] = [1, 65_535];
+
 function checkTty(value: unknown): CommandSpec['tty'] {
   if (value === undefined || value === false) return undefined;
   const size = value === true ? {} : checkObject('tty', value, ['columns', 'rows']);
-  const range: readonly [number, number] = [1, 65_535];
   return {
-    columns: checkInteger('tty.columns', size['columns' as never], range, 80),
-    rows: checkInteger('tty.rows', size['rows' as never], range, 24),
+    columns: checkInteger('tty.columns', size['columns' as never], TERMINAL_SIDE, 80),
+    rows: checkInteger('tty.rows', size['rows' as never], TERMINAL_SIDE, 24),
   };
+}
+
+/** A new size for a terminal: both sides are to be given. */
+export function checkTerminalSize(value: unknown): { readonly columns: number; readonly rows: number } {
+  const size = checkObject('size', value, ['columns', 'rows']);
+  const side = (name: string): number => {
+    const cells = checkInteger(`size.${name}`, size[name], TERMINAL_SIDE, undefined);
+    if (cells !== undefined) return cells;
+    throw invalidOption(`size.${name}`, `a whole number from ${TERMINAL_SIDE.join(' to ')}`, cells);
+  };
+  return { columns: side('columns'), rows: side('rows') };
 }
 
 /**

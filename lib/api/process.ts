@@ -5,6 +5,7 @@ import type { CommandResult } from '../runtime/result.js';
 import { deferred } from '../shared/deferred.js';
 import { signalNumber } from '../shared/signals.js';
 import { AsyncQueue } from './async-queue.js';
+import { checkTerminalSize } from './command-spec.js';
 
 /** A piece of output with the stream it came from. */
 export interface OutputChunk {
@@ -99,9 +100,10 @@ export class SandboxProcess<Output extends string | Uint8Array = string>
     this.#command?.kill(number);
   }
 
-  /** Changes the size of the terminal; the foreground program gets SIGWINCH. */
+  /** Changes the size of the terminal; the foreground program gets SIGWINCH. @throws CloisterError `ERR_INVALID_OPTION` */
   resize(size: { columns: number; rows: number }): void {
-    this.#command?.stdio.resize(size.columns, size.rows);
+    const { columns, rows } = checkTerminalSize(size);
+    this.#command?.stdio.resize(columns, rows);
   }
 
   /** Output as it arrives. Others may read the streams, too; after their end there is nothing more to come. */

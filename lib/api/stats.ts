@@ -44,8 +44,8 @@ function toStats(now: Sample, before: Sample | undefined, limits: CgroupLimits):
 /** The first sample has no processor percentage to tell: it is about the time since the one before. */
 export async function* sampleStats(options: SampleOptions): AsyncGenerator<SandboxStats, void> {
   const stop = new AbortController();
-  void options.ended.then(() => stop.abort());
   const onAbort = (): void => stop.abort();
+  void options.ended.then(onAbort, onAbort);
   options.signal?.addEventListener('abort', onAbort, { once: true });
   let before: Sample | undefined;
   try {

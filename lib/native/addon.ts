@@ -21,6 +21,7 @@ export interface Addon {
   lockRange(fd: number, kind: 'shared' | 'exclusive' | 'none', start: number, length: number): boolean;
   send(socket: number, type: number, body: Uint8Array, fds: readonly number[]): boolean;
   receiveFd(socket: number): number;
+  openTerminalPeer(master: number): number;
   resizeTerminal(fd: number, columns: number, rows: number): void;
   killMembers(procsFile: string): void;
   attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
@@ -44,6 +45,7 @@ export const ADDON_EXPORTS = [
   'lockRange',
   'send',
   'receiveFd',
+  'openTerminalPeer',
   'resizeTerminal',
   'killMembers',
   'attachDeviceFilter',

@@ -41,6 +41,8 @@ export interface Kernel {
   /** Read end, write end; ours does not block. */
   pipe(ours: 'read' | 'write'): [number, number];
   tryLock(fd: number): boolean;
+  /** The end of a terminal that programs have. While it is open, all that they wrote can be read, also after their end. */
+  openTerminalPeer(master: number): number;
   resizeTerminal(fd: number, columns: number, rows: number): void;
   /** Loads an eBPF device program (`struct bpf_insn[]`) and attaches it to a v2 group, given as its directory. */
   attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;

@@ -143,6 +143,10 @@ export class LinuxKernel implements Kernel {
     return callAddon(() => this.#addon.tryLock(fd));
   }
 
+  openTerminalPeer(master: number): number {
+    return callAddon(() => this.#addon.openTerminalPeer(master));
+  }
+
   resizeTerminal(fd: number, columns: number, rows: number): void {
     callAddon(() => this.#addon.resizeTerminal(fd, columns, rows));
   }

@@ -32,6 +32,7 @@ export class CommandStdio {
   #terminal: ReadStream | undefined;
   readonly #typed: TerminalInput | undefined;
   #terminalFd = -1;
+  #terminalPeerFd = -1;
   #attachTimer: NodeJS.Timeout | undefined;
   readonly #onTerminal: (() => void)[] = [];
 
@@ -90,10 +91,11 @@ export class CommandStdio {
 
   openTerminal(fd: number): void {
     this.#terminalFd = fd;
+    this.#terminalPeerFd = this.#openPeer(fd);
     const terminal = new ReadStream(fd);
     this.#terminal = terminal;
     this.#stdout?.connect(fd, () => terminal).attach();
-    this.#typed?.open(terminal);
+    this.#typed?.open(fd);
     for (const ready of this.#onTerminal.splice(0)) ready();
   }
 
@@ -123,7 +125,17 @@ export class CommandStdio {
     this.#stdout?.dispose();
     this.#stderr?.dispose();
     this.#terminal?.destroy();
-    this.#terminalFd = -1;
+    closeAll([this.#terminalPeerFd]);
+    this.#terminalFd = this.#terminalPeerFd = -1;
+  }
+
+  /** Without it the last of the output may be missing; a program that has spoilt its terminal gets no more than that. */
+  #openPeer(terminal: number): number {
+    try {
+      return this.#kernel.openTerminalPeer(terminal);
+    } catch {
+      return -1;
+    }
   }
 
   #open(): void {

@@ -58,6 +58,7 @@ const exercises = {
     fails(() => addon.receiveFd(pair[1]));
     close(...pair);
   },
+  openTerminalPeer: () => fails(() => addon.openTerminalPeer(-1)),
   resizeTerminal: () => fails(() => addon.resizeTerminal(-1, 80, 24)),
   attachDeviceFilter: () => fails(() => addon.attachDeviceFilter(-1, new Uint8Array(16))),
 };

@@ -40,6 +40,11 @@ describe('a refused kernel call', () => {
     ['a program', () => addon.sealedCopy('/no/such/file'), { syscall: 'open(2)', errno: 'ENOENT' }],
     ['a lock', () => addon.tryLock(-1), { syscall: 'fcntl(2) F_OFD_SETLK', errno: 'EBADF' }],
     ['a socket', () => addon.send(-1, 1, new Uint8Array(1), []), { syscall: 'sendmsg(2)', errno: 'EBADF' }],
+    [
+      'the other end of a terminal',
+      () => addon.openTerminalPeer(-1),
+      { syscall: 'ioctl(2) TIOCGPTPEER', errno: 'EBADF' },
+    ],
     ['a terminal', () => addon.resizeTerminal(-1, 80, 24), { syscall: 'ioctl(2) TIOCSWINSZ', errno: 'EBADF' }],
     ['a filter', () => addon.attachDeviceFilter(-1, new Uint8Array(3)), { syscall: 'bpf(2)', errno: 'EINVAL' }],
     [

@@ -135,3 +135,32 @@ describe('given input', () => {
     expect(unread.destroyed).toBe(true);
   });
 });
+
+test('the last of a long output arrives', async () => {
+  const wanted = Array.from({ length: 30_000 }, (_, i) => `${i + 1}\r\n`).join('');
+  for (let i = 0; i < 20; i++) {
+    const { stdout } = await Sandbox.run(['sh', '-c', 'seq 1 30000 > /tmp/in; cat /tmp/in'], { tty: true });
+    expect(stdout.length).toBe(wanted.length);
+    expect(stdout).toBe(wanted);
+  }
+});
+
+test.each(['all at once', 'bit by bit'])(
+  'a program that does not read what is typed holds up nobody, %s',
+  async (how) => {
+    const keys = 'x'.repeat(99).concat('\n').repeat(10_000);
+    const stdin = how === 'all at once' ? keys : Readable.from(keys.match(/.{1,5000}/gs) ?? []);
+    const deaf = Sandbox.run(['sh', '-c', 'stty raw -echo; sleep 3600'], { tty: true, stdin });
+    await deaf.started;
+    for (let i = 0; i < 5; i++) expect((await Sandbox.run(['echo', 'here'])).stdout).toBe('here\n');
+    deaf.kill('SIGKILL');
+    expect((await deaf).reason).toBe('killed');
+  },
+);
+
+test('what is typed arrives whole, however much it is', async () => {
+  const keys = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`).join('');
+  const { stdout } = await Sandbox.run(['sh', '-c', 'stty -echo; exec wc -c'], { tty: true, stdin: keys });
+  // What was typed before the echo was off stands before it.
+  expect(stdout).toMatch(new RegExp(`${keys.length}\\s*$`));
+});

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { checkCommand, splitRunOptions } from '../../../lib/api/command-spec.js';
+import { checkCommand, checkTerminalSize, splitRunOptions } from '../../../lib/api/command-spec.js';
 import { checkSandbox } from '../../../lib/api/sandbox-spec.js';
 import { refusal } from '../../support/refusal.js';
 
@@ -126,5 +126,27 @@ describe('Sandbox.run', () => {
 
   test('a misspelt one is found before anything else', () => {
     expect(refusal(() => splitRunOptions({ memory: 5 })).subject).toBe('memory');
+  });
+});
+
+describe('a new size of a terminal', () => {
+  test.each<[unknown, string]>([
+    [undefined, 'options'],
+    [null, 'options'],
+    [{}, 'size.columns'],
+    [{ columns: 80 }, 'size.rows'],
+    [{ columns: -1, rows: 24 }, 'size.columns'],
+    [{ columns: 80, rows: 'x' }, 'size.rows'],
+    [{ columns: 80, rows: 65_536 }, 'size.rows'],
+    [{ columns: NaN, rows: 24 }, 'size.columns'],
+    [{ columns: 80, rows: 24, cells: 1 }, 'size.cells'],
+  ])('%j is refused', (size, option) => {
+    const error = refusal(() => checkTerminalSize(size));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION' });
+    expect(error.subject ?? error.message).toContain(option === 'options' ? 'size' : option);
+  });
+
+  test('both sides', () => {
+    expect(checkTerminalSize({ columns: 1, rows: 65_535 })).toEqual({ columns: 1, rows: 65_535 });
   });
 });
