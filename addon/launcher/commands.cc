@@ -38,7 +38,10 @@ bool Commands::Start(const CommandPlan& plan, const Message& message) {
   if (command == nullptr) return fail(Stage::kExec, Error("malloc(3)", ENOMEM));
   const uint64_t started = NowNs();
   ProgramFailure failure;
-  const pid_t pid = StartProgram({sandbox_, plan, message, terminal.slave.get()}, failure);
+  const pid_t pid = [&] {
+    const OomScore::Raised raised(oom_score_);
+    return StartProgram({sandbox_, plan, message, terminal.slave.get()}, failure);
+  }();
   if (pid < 0) {
     free(command);
     return fail(failure.stage, failure.error);

@@ -7,6 +7,7 @@
 #include "../kernel/message.h"
 #include "../kernel/plan.h"
 #include "../kernel/status.h"
+#include "oom_score.h"
 
 namespace cloister {
 
@@ -18,7 +19,8 @@ struct Channels {
 
 class Commands {
  public:
-  Commands(const LaunchPlan& sandbox, const Channels& channels) : sandbox_(sandbox), channels_(channels) {}
+  Commands(const LaunchPlan& sandbox, const Channels& channels, const OomScore& oom_score)
+      : sandbox_(sandbox), channels_(channels), oom_score_(oom_score) {}
 
   // False when it could not be started, which is reported.
   bool Start(const CommandPlan& plan, const Message& message);
@@ -42,6 +44,7 @@ class Commands {
 
   const LaunchPlan& sandbox_;
   Channels channels_;
+  const OomScore& oom_score_;
   Running* running_ = nullptr;
 };
 

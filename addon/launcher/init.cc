@@ -21,6 +21,7 @@
 #include "commands.h"
 #include "filesystem.h"
 #include "netlink_limit.h"
+#include "oom_score.h"
 #include "program.h"
 
 namespace cloister {
@@ -186,6 +187,8 @@ Status RaiseLoopback() {
 void RunInit(const InitContext& context) {
   prctl(PR_SET_NAME, "cloister-init");
   KeepOnly(context);
+  OomScore oom_score;
+  oom_score.Open();
   const int children = WatchChildren(context);
   const int devpts = SetUp(context);
   const int control = context.message.fd(context.plan.control);
@@ -195,7 +198,7 @@ void RunInit(const InitContext& context) {
     const Status limited = netlink.Install((context.plan.namespaces & CLONE_NEWNET) == 0);
     if (!limited.ok()) Die(context, Stage::kSeccomp, limited.error());
   }
-  Commands commands(context.plan, {context.status_fd, control, devpts});
+  Commands commands(context.plan, {context.status_fd, control, devpts}, oom_score);
   if (!context.plan.has_command) {
     Record ready;
     ready.type = static_cast<uint16_t>(RecordType::kReady);

@@ -32,12 +32,16 @@ export interface CommandPlace {
   readonly isGone: boolean;
 }
 
+const oomKillsOf = ({ cgroup }: Command): number => cgroup.usage().oomKills ?? 0;
+
 /** The commands of one sandbox, from their start to their end. */
 export class SandboxCommands implements CommandHost {
   readonly kernel: Kernel;
   readonly #place: CommandPlace;
   readonly #commands = new Map<number, Command>();
   #lastId = 0;
+  /** Processes of commands that have ended. */
+  #oomKills = 0;
 
   constructor(place: CommandPlace) {
     this.#place = place;
@@ -100,9 +104,10 @@ export class SandboxCommands implements CommandHost {
    * @param record - of init's end. @param isExpected - somebody here asked for it.
    */
   onGone(error: unknown, record: StatusRecord | undefined, isExpected: boolean): void {
+    const wasInitKilled = !isExpected && this.#commands.size > 0 && this.#hasOtherOomKills();
     for (const command of this.#commands.values()) {
-      // Nobody here asked for it: the kernel chose init when it was short of memory.
-      const isOom = !isExpected && command.hasEntered && (command.cgroup.usage().oomKills ?? 0) > 0;
+      // Nobody here asked for it: the kernel was short of memory, and killed all of the command or chose init.
+      const isOom = !isExpected && command.hasEntered && (wasInitKilled || oomKillsOf(command) > 0);
       if (record !== undefined) command.end(isOom ? 'oom' : 'killed');
       if (record === undefined || command.pid === undefined) command.fail(error);
       else command.complete({ ...record, value: 9 });
@@ -132,7 +137,15 @@ export class SandboxCommands implements CommandHost {
   }
 
   onEnded(command: Command, result: CommandResult<string | Uint8Array>): void {
+    this.#oomKills += result.usage.oomKills ?? 0;
     this.#place.observer.onCommandEnded?.(command, result);
+  }
+
+  /** Whether the kernel killed a process of the sandbox for memory that is no command's. */
+  #hasOtherOomKills(): boolean {
+    const running = [...this.#commands.values()].filter(({ hasEntered }) => hasEntered);
+    const known = running.reduce((sum, command) => sum + oomKillsOf(command), this.#oomKills);
+    return (this.#place.resources.cgroup.usage().oomKills ?? 0) > known;
   }
 
   async #start(command: Command): Promise<void> {
