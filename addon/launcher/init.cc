@@ -20,6 +20,7 @@
 #include "../kernel/syscalls.h"
 #include "commands.h"
 #include "filesystem.h"
+#include "init_filter.h"
 #include "netlink_limit.h"
 #include "oom_score.h"
 #include "program.h"
@@ -195,8 +196,9 @@ void RunInit(const InitContext& context) {
   if (control < 0) Die(context, Stage::kProtocol, Error("launch plan", EBADF, "control socket"));
   NetlinkLimit netlink;
   if (context.plan.seccomp.size != 0) {
-    const Status limited = netlink.Install((context.plan.namespaces & CLONE_NEWNET) == 0);
-    if (!limited.ok()) Die(context, Stage::kSeccomp, limited.error());
+    Result<UniqueFd> listener = InstallInitFilter();
+    if (!listener.ok()) Die(context, Stage::kSeccomp, listener.error());
+    netlink.Watch(static_cast<UniqueFd&&>(listener.value()), (context.plan.namespaces & CLONE_NEWNET) == 0);
   }
   Commands commands(context.plan, {context.status_fd, control, devpts}, oom_score);
   if (!context.plan.has_command) {

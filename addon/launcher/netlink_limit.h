@@ -1,21 +1,21 @@
 // What waits in netlink sockets is charged to no control group: without a limit of their number, some thousand of them hold gigabytes
 // of the host's memory for a sandbox that may use megabytes.
 //
-//   command ── socket(AF_NETLINK) ──► filter ──► listener ──► init counts ──► goes on, or ENOBUFS
+//   command ── socket(AF_NETLINK) ──► filter of init ──► listener ──► init counts ──► goes on, or ENOBUFS
 //
-// The filter is init's and is inherited by every command. Only the arguments in registers are looked at, which cannot change
-// between the look and the call; seccomp_unotify(2) warns of the others.
+// Only the arguments in registers are looked at, which cannot change between the look and the call; seccomp_unotify(2) warns of
+// the others.
 #pragma once
 
-#include "../kernel/result.h"
 #include "../kernel/unique_fd.h"
 
 namespace cloister {
 
 class NetlinkLimit {
  public:
-  // In init, when its /proc is there. `shared`: the network namespace has sockets of others, too.
-  Status Install(bool shared);
+  // In init, when its /proc is there. `listener`: what InstallInitFilter() gave. `shared`: the network namespace has sockets of
+  // others, too.
+  void Watch(UniqueFd listener, bool shared);
   // Readable when a call waits; -1 without a limit.
   int fd() const { return listener_.get(); }
   // Decides about one call that waits.

@@ -18,7 +18,6 @@
 #include "../kernel/syscalls.h"
 #include "accounts.h"
 #include "borrowed_stack.h"
-#include "terminal_filter.h"
 
 namespace cloister {
 namespace {
@@ -79,8 +78,6 @@ Status SetRlimits(const CommandPlan& plan) {
 Status InstallSeccomp(const ProgramContext& context) {
   const LaunchPlan& sandbox = context.sandbox;
   if (sandbox.seccomp.size == 0) return {};
-  // First: the sandbox's own one need not allow another.
-  if (context.terminal >= 0) CLOISTER_TRY(InstallTerminalFilter());
   sock_fprog program = {};
   program.len = static_cast<unsigned short>(sandbox.seccomp.size / sizeof(sock_filter));
   program.filter = reinterpret_cast<sock_filter*>(const_cast<uint8_t*>(sandbox.seccomp.data));

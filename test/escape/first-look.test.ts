@@ -108,7 +108,8 @@ test.each<[string, RunOptions<'utf8'>]>([
     for (const each of text.split('\n')) expect(each).toMatch(/^\d+:[^:]*:\/(\.\.)?(\/init)?$/);
   }
   for (const cpuset of (await look('cat /proc/1/cpuset /proc/self/cpuset 2>/dev/null; true', options)).split('\n')) {
-    expect(cpuset).toMatch(/^(\/(\.\.)?(\/init)?)?$/);
+    // Where v2 has no set of processors for the sandbox, it shares one some levels up; no name shows.
+    expect(cpuset).toMatch(/^(\/|(\/\.\.)+)?(\/init)?$/);
   }
 });
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { Sandbox } from '../../lib/index.js';
+import { Sandbox, type RunOptions } from '../../lib/index.js';
 import { makeLab, saw, sh } from '../support/attack.js';
 
 /** The terminal of a command is one of the sandbox's own; what is done to it stays there. */
@@ -34,7 +34,7 @@ print('done', done)`),
     expect(stdout).toContain('done []');
   });
 
-  /** N_TTY is 0; others have been a way into the kernel (CVE-2014-0196, CVE-2017-2636, CVE-2023-6546). */
+  /** N_TTY, the usual one, is 0; others have been a way into the kernel (CVE-2014-0196, CVE-2017-2636, CVE-2023-6546). */
   test('loads no line discipline', async () => {
     const known = (): string[] =>
       execFileSync('sh', ['-c', 'cut -d" " -f1 /proc/tty/ldiscs /proc/modules 2>/dev/null; true'], { encoding: 'utf8' })
@@ -48,6 +48,25 @@ for number in range(1, 31):
       { tty: true },
     );
     expect(known()).toEqual(before);
+  });
+
+  test.each<[string, RunOptions<'utf8'>]>([
+    ['its own', { tty: true }],
+    ['that it opens itself', {}],
+    ['with a filter that allows all', { security: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] } } }],
+  ])('may not choose a line discipline, nor type: in a terminal %s', async (_, options) => {
+    const { stdout } = await Sandbox.run(
+      python(`${REQUESTS}
+import ctypes, errno
+ioctl, master = ctypes.CDLL(None, use_errno=True).ioctl, os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY)
+for request in (TIOCSETD, TIOCSTI, TIOCLINUX):
+  for high in (0, 1 << 32, 1 << 63):
+    ioctl(ctypes.c_int(master), ctypes.c_ulong(request | high), struct.pack('i', 0))
+    print(errno.errorcode[ctypes.get_errno()])
+    ctypes.set_errno(0)`),
+      options,
+    );
+    expect(stdout.trim().split(/\s+/)).toEqual(Array.from({ length: 9 }, () => 'EPERM'));
   });
 
   test('sees its own terminals and no other sandbox, and the host has none of them', async () => {
