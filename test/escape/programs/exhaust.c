@@ -73,6 +73,7 @@ static int take_pipe(long n) {
   (void)n;
   int ends[2];
   if (pipe2(ends, O_NONBLOCK) != 0) return -1;
+  fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); /* as large as it gets: files may be few */
   while (write(ends[1], chunk, 4096) > 0) {
   }
   return 0;
