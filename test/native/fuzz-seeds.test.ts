@@ -29,6 +29,7 @@ function seeds(): Record<string, Uint8Array[]> {
   const archives = [archive(...sampleParts()), ...sampleParts().map((part) => archive(part))];
   return {
     tar_reader: archives,
+    erofs_index: archives,
     unpack: archives.flatMap((bytes) => [0, 1].map((mode) => Buffer.concat([Buffer.from([mode]), bytes]))),
     launch_plan: launches.map(({ body }) => body),
     command_plan: commands.map(({ body }) => body),

@@ -17,6 +17,7 @@ using cloister::Commands;
 using cloister::kNoFd;
 using cloister::LaunchPlan;
 using cloister::Message;
+using cloister::OomScore;
 using cloister::ProgramFailure;
 using cloister::Record;
 using cloister::RecordType;
@@ -240,6 +241,7 @@ namespace {
 struct Init {
   LaunchPlan sandbox = {};
   UniqueFd status_read, status_write;
+  OomScore oom_score;
   Commands* commands = nullptr;
 
   Init() {
@@ -248,7 +250,7 @@ struct Init {
     if (pipe2(ends, O_CLOEXEC) != 0) abort();
     status_read.reset(ends[0]);
     status_write.reset(ends[1]);
-    commands = new Commands(sandbox, Channels{ends[1], -1, -1});
+    commands = new Commands(sandbox, Channels{ends[1], -1, -1}, oom_score);
   }
   ~Init() { delete commands; }
 
