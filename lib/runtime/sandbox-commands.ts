@@ -104,7 +104,8 @@ export class SandboxCommands implements CommandHost {
    * @param record - of init's end. @param isExpected - somebody here asked for it.
    */
   onGone(error: unknown, record: StatusRecord | undefined, isExpected: boolean): void {
-    const wasInitKilled = !isExpected && this.#commands.size > 0 && this.#hasOtherOomKills();
+    const running = [...this.#commands.values()].filter(({ hasEntered }) => hasEntered);
+    const wasInitKilled = record !== undefined && !isExpected && running.length > 0 && this.#hasOtherOomKills(running);
     for (const command of this.#commands.values()) {
       // Nobody here asked for it: the kernel was short of memory, and killed all of the command or chose init.
       const isOom = !isExpected && command.hasEntered && (wasInitKilled || oomKillsOf(command) > 0);
@@ -142,8 +143,7 @@ export class SandboxCommands implements CommandHost {
   }
 
   /** Whether the kernel killed a process of the sandbox for memory that is no command's. */
-  #hasOtherOomKills(): boolean {
-    const running = [...this.#commands.values()].filter(({ hasEntered }) => hasEntered);
+  #hasOtherOomKills(running: readonly Command[]): boolean {
     const known = running.reduce((sum, command) => sum + oomKillsOf(command), this.#oomKills);
     return (this.#place.resources.cgroup.usage().oomKills ?? 0) > known;
   }
