@@ -5,6 +5,7 @@
 #include <napi.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <functional>
 #include <memory>
@@ -81,10 +82,17 @@ class Job {
     return failed;
   }
 
+  // Where processors are few, the thread that answers the application's events goes first, setpriority(2): of one thread on Linux.
+  static void YieldToOthers() {
+    const int own = getpriority(PRIO_PROCESS, 0);
+    setpriority(PRIO_PROCESS, 0, own + 5);
+  }
+
   static void* Main(void* argument) {
     auto* job = static_cast<Job*>(argument);
     // Finish deletes the job as soon as it is told.
     const std::shared_ptr<Line> line = job->line_;
+    YieldToOthers();
     job->result_ = job->work_();
     job->work_ = nullptr;
     const std::lock_guard<std::mutex> lock(line->mutex);

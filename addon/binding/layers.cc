@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "../layers/decompress.h"
+#include "../layers/node_libraries.h"
 #include "../layers/remove_tree.h"
 #include "../layers/unpack.h"
 #include "arguments.h"
@@ -13,6 +15,8 @@
 namespace cloister::binding {
 namespace {
 
+using layers::Decompressed;
+using layers::DecompressOptions;
 using layers::Unpacked;
 using layers::UnpackOptions;
 using layers::Whiteouts;
@@ -54,6 +58,36 @@ Napi::Value UnpackTar(const Napi::CallbackInfo& info) {
     return unpacked;
   };
   return Job<Unpacked>::Start(info.Env(), "cloister.unpackTar", work, ToObject);
+}
+
+Napi::Value CanDecompress(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), layers::FindZlib() != nullptr && layers::FindEvp() != nullptr);
+}
+
+Napi::Value Decompress(const Napi::CallbackInfo& info) {
+  auto input = CopyFd(info[0]);
+  if (!input.ok()) return Throw(info.Env(), input.error());
+  auto output = CopyFd(info[1]);
+  if (!output.ok()) return Throw(info.Env(), output.error());
+  const Napi::Object object = info[2].ToObject();
+  DecompressOptions options;
+  options.is_gzip = object.Get("compression").ToString().Utf8Value() == "gzip";
+  options.is_sha512 = object.Get("algorithm").ToString().Utf8Value() == "sha512";
+  options.max_bytes = Limit(object, "maxBytes");
+  const auto work = [source = input.take(), target = output.take(), options] {
+    Result<Decompressed> done = layers::Decompress(source->get(), target->get(), options);
+    // Now, not when JavaScript gets to it: both ends learn from it.
+    source->reset();
+    target->reset();
+    return done;
+  };
+  const auto settle = [](Napi::Env env, Decompressed& done) -> Napi::Value {
+    Napi::Object written = Napi::Object::New(env);
+    written.Set("digest", done.digest);
+    SetCount(written, "bytes", done.bytes);
+    return written;
+  };
+  return Job<Decompressed>::Start(info.Env(), "cloister.decompress", work, settle);
 }
 
 Napi::Value SyncFilesystem(const Napi::CallbackInfo& info) {

@@ -5,6 +5,13 @@
 
 namespace cloister::binding {
 
+// canDecompress(): whether the program that this is loaded into has the libraries that decompress() needs.
+Napi::Value CanDecompress(const Napi::CallbackInfo& info);
+
+// decompress(input, output, options): a promise of the digest and the size of what was written. Both descriptors are copied, and
+// the copies closed when it ends, however it ends.
+Napi::Value Decompress(const Napi::CallbackInfo& info);
+
 // unpackTar(input, directory, options): a promise of what was unpacked. Both descriptors are copied: the caller may close its
 // own at once, and a writer at the other end of the input sees it closed when unpacking ends, however it ends.
 Napi::Value UnpackTar(const Napi::CallbackInfo& info);

@@ -150,6 +150,8 @@ Napi::Object Export(Napi::Env env, Napi::Object exports) {
   add("resizeTerminal", ResizeTerminal);
   add("killMembers", KillMembers);
   add("attachDeviceFilter", AttachDeviceFilter);
+  add("canDecompress", CanDecompress);
+  add("decompress", Decompress);
   add("unpackTar", UnpackTar);
   add("removeTree", RemoveTree);
   add("indexTar", IndexTar);

@@ -1,6 +1,7 @@
 import type { Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { CloisterError } from '../errors.js';
+import { damagedData } from '../native/decompress.js';
 import { errnoOf } from '../shared/file-error.js';
 import { CHUNK_BYTES } from './blob-file.js';
 import type { Compression } from './media-types.js';
@@ -34,10 +35,47 @@ async function peek(iterator: AsyncIterator<Uint8Array>): Promise<readonly Uint8
   return chunks;
 }
 
-/** Leaves the iterator open. */
-async function* joined(start: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* start;
-  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+/** First these, then what an iterator still has. */
+class Continued implements AsyncIterableIterator<Uint8Array> {
+  readonly #start: Uint8Array[];
+  readonly #rest: AsyncIterator<Uint8Array>;
+
+  constructor(start: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>) {
+    this.#start = [...start];
+    this.#rest = rest;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array>> {
+    const value = this.#start.shift();
+    return value === undefined ? this.#rest.next() : { done: false, value };
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array>> {
+    await this.#rest.return?.();
+    return { done: true, value: undefined };
+  }
+}
+
+interface Opened {
+  readonly kind: ReturnType<typeof detectCompression>;
+  /** All of the source. */
+  readonly chunks: Continued;
+}
+
+/** Finds out by its first bytes what a source is. */
+async function open(source: AsyncIterable<Uint8Array>): Promise<Opened> {
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    const start = await peek(iterator);
+    return { kind: detectCompression(Buffer.concat(start)), chunks: new Continued(start, iterator) };
+  } catch (error) {
+    await iterator.return?.();
+    throw error;
+  }
 }
 
 function isZlibError(error: unknown): boolean {
@@ -76,9 +114,7 @@ async function* through(source: AsyncIterable<Uint8Array>, transform: Transform)
   } catch (error) {
     if (!isZlibError(error)) throw error;
     const { message } = error as Error;
-    throw new CloisterError('ERR_LAYER_INVALID', `the layer's compressed data is damaged: ${message}`, {
-      cause: error,
-    });
+    throw damagedData(message, error);
   } finally {
     transform.destroy();
     await feeding;
@@ -92,12 +128,25 @@ async function* through(source: AsyncIterable<Uint8Array>, transform: Transform)
  * @throws CloisterError `ERR_LAYER_INVALID`
  */
 export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]();
+  const { kind, chunks } = await open(source);
   try {
-    const start = await peek(iterator);
-    yield* decode(detectCompression(Buffer.concat(start)), joined(start, iterator));
+    yield* decode(kind, chunks);
   } finally {
-    await iterator.return?.();
+    await chunks.return();
+  }
+}
+
+/** What is left for a thread of the addon to do: gzip as it is, all else as {@link decompress} has it. */
+export async function forThread(
+  source: AsyncIterable<Uint8Array>,
+): Promise<{ readonly compression: 'gzip' | 'none'; readonly chunks: AsyncIterable<Uint8Array> }> {
+  const { kind, chunks } = await open(source);
+  if (kind === 'gzip') return { compression: kind, chunks };
+  try {
+    return { compression: 'none', chunks: decode(kind, chunks) };
+  } catch (error) {
+    await chunks.return();
+    throw error;
   }
 }
 

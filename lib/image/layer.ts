@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
 import { CloisterError } from '../errors.js';
-import { splitDigest, type Digest } from '../shared/digest.js';
+import type { Digest } from '../shared/digest.js';
 import type { BlobSource } from './blob-source.js';
 import type { BlobWriter } from './blob-writer.js';
-import { decompress } from './decompress.js';
 import type { Descriptor } from './descriptor.js';
 import { fetchChunks, withFreshStart } from './fetch-blob.js';
 import type { ImageContext } from './image-context.js';
 import type { Lease } from './lease.js';
 import type { LayerPhase } from './progress.js';
+import { VerifiedArchive } from './verified-archive.js';
 
 export interface Layer {
   /** As it is stored and sent: compressed or not. */
@@ -25,54 +24,6 @@ export interface LayerOptions {
 }
 
 const DEFAULT_MAX_LAYER_BYTES = 64 * 2 ** 30;
-
-const BOMB_HINT = 'if the image is to be trusted, raise the limit';
-const LIE_HINT = 'its configuration promises another archive: do not trust where this image comes from';
-
-/** The uncompressed archive of a layer, which fails at its end when it is not the one that was promised. */
-class Archive {
-  /** Why it ended early. */
-  failure: unknown;
-  readonly #blob: AsyncIterable<Uint8Array>;
-  readonly #diffId: Digest;
-  readonly #maxBytes: number;
-
-  constructor(blob: AsyncIterable<Uint8Array>, diffId: Digest, maxBytes: number) {
-    this.#blob = blob;
-    this.#diffId = diffId;
-    this.#maxBytes = maxBytes;
-  }
-
-  async *chunks(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* this.#verified();
-    } catch (error) {
-      this.failure = error;
-      throw error;
-    }
-  }
-
-  async *#verified(): AsyncGenerator<Uint8Array> {
-    const [algorithm, hex] = splitDigest(this.#diffId);
-    const hash = createHash(algorithm);
-    let bytes = 0;
-    for await (const chunk of decompress(this.#blob)) {
-      bytes += chunk.length;
-      if (bytes > this.#maxBytes) {
-        throw this.#refuse('ERR_LAYER_INVALID', `it has more than ${this.#maxBytes} bytes uncompressed`, BOMB_HINT);
-      }
-      hash.update(chunk);
-      yield chunk;
-    }
-    const actual = hash.digest('hex');
-    if (actual !== hex)
-      throw this.#refuse('ERR_DIGEST_MISMATCH', `its archive has the digest ${algorithm}:${actual}`, LIE_HINT);
-  }
-
-  #refuse(code: 'ERR_LAYER_INVALID' | 'ERR_DIGEST_MISMATCH', problem: string, hint: string): CloisterError {
-    return new CloisterError(code, `layer ${this.#diffId}: ${problem}`, { subject: this.#diffId, hint });
-  }
-}
 
 /** What is wrong with the bytes, not with this machine. */
 function isLayerFault(error: unknown): boolean {
@@ -227,10 +178,10 @@ export class LayerWork {
 
   async #unpack(blob: AsyncIterable<Uint8Array>): Promise<void> {
     const { diffId } = this.#layer;
-    const archive = new Archive(blob, diffId, this.#options.maxLayerBytes ?? DEFAULT_MAX_LAYER_BYTES);
+    const archive = new VerifiedArchive(blob, diffId, this.#options.maxLayerBytes ?? DEFAULT_MAX_LAYER_BYTES);
     try {
       const signal = this.#signal === undefined ? {} : { signal: this.#signal };
-      await this.#context.layers.add(diffId, archive.chunks(), signal);
+      await this.#context.layers.add(diffId, archive, signal);
     } catch (error) {
       // A driver may see no more than that the archive ends too early.
       throw archive.failure ?? error;

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CloisterError } from '../errors.js';
+import type { Decompressed, DecompressOptions } from './decompress.js';
 import type { Indexed, IndexOptions } from './erofs.js';
 import type { UnpackOptions, Unpacked } from './layers.js';
 import type { Packed, PackOptions } from './pack.js';
@@ -25,6 +26,8 @@ export interface Addon {
   resizeTerminal(fd: number, columns: number, rows: number): void;
   killMembers(procsFile: string): void;
   attachDeviceFilter(cgroupDirectory: number, program: Uint8Array): void;
+  canDecompress(): boolean;
+  decompress(input: number, output: number, options: DecompressOptions): Promise<Decompressed>;
   unpackTar(input: number, directory: number, options: Required<UnpackOptions>): Promise<Unpacked>;
   syncFilesystem(fd: number): Promise<void>;
   removeTree(directory: number, name: string): Promise<void>;
@@ -49,6 +52,8 @@ export const ADDON_EXPORTS = [
   'resizeTerminal',
   'killMembers',
   'attachDeviceFilter',
+  'canDecompress',
+  'decompress',
   'unpackTar',
   'removeTree',
   'indexTar',

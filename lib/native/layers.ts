@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { CloisterError } from '../errors.js';
 import { throwIfAborted } from '../shared/abort.js';
+import type { LayerArchive } from '../shared/snapshotter.js';
 import { nativeParts } from './addon.js';
+import { feedJob, PIPE_BYTES } from './decompress.js';
 import { closeDescriptor } from './descriptor.js';
 import { errnoName } from './errno.js';
 import { callAddon, isAddonError, kernelError } from './kernel.js';
-import { PipeFeed } from './pipe-feed.js';
 
 export interface UnpackOptions {
   /**
@@ -39,8 +40,7 @@ export interface Unpacked {
 const DEFAULT_MAX_BYTES = 64 * 2 ** 30;
 const DEFAULT_MAX_ENTRIES = 4_000_000;
 const MAX_DEFAULT_THREADS = 4;
-/** What one write of a decompressor brings; pipe(7) has 64 KiB of its own accord. */
-const PIPE_BYTES = 1024 * 1024;
+const UNPACKING = 'unpacking a layer';
 
 /** How the native side names a fault of an archive, `addon/layers/fault.h`. */
 const ARCHIVE_CALL = 'tar(5)';
@@ -109,25 +109,42 @@ export async function unpackTar(input: number, directory: number, options: Unpac
  * ```
  */
 export async function unpackArchive(
-  archive: AsyncIterable<Uint8Array>,
+  archive: LayerArchive,
   directory: number,
   { signal, ...options }: UnpackOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<Unpacked> {
-  throwIfAborted(signal, 'unpacking a layer');
-  const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
-  const feed = new PipeFeed(input);
-  const stop = (): void => feed.stop();
-  signal?.addEventListener('abort', stop);
-  const unpacking = unpackTar(output, directory, options);
-  closeDescriptor(output);
-  unpacking.catch(stop);
-  const [unpacked] = await Promise.allSettled([unpacking, feed.run(archive)]);
-  signal?.removeEventListener('abort', stop);
+  const start = (input: number): Promise<Unpacked> => unpackTar(input, directory, options);
+  if (archive.writeTo === undefined) return feedJob(archive, UNPACKING, signal, start);
+  throwIfAborted(signal, UNPACKING);
+  return unpackWritten(archive.writeTo.bind(archive), signal, start);
+}
 
-  throwIfAborted(signal, 'unpacking a layer');
-  if (feed.sourceError !== undefined) throw feed.sourceError.reason;
+/** {@link unpackArchive} between two threads: one writes into a pipe, the other unpacks. */
+async function unpackWritten(
+  writeTo: NonNullable<LayerArchive['writeTo']>,
+  signal: AbortSignal | undefined,
+  start: (input: number) => Promise<Unpacked>,
+): Promise<Unpacked> {
+  const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
+  const unpacking = start(output);
+  closeDescriptor(output);
+  // Whoever writes may be waiting for the network, and would not notice that nobody reads any more.
+  const hasFailed = new AbortController();
+  unpacking.catch(() => hasFailed.abort());
+  const signals = signal === undefined ? [hasFailed.signal] : [signal, hasFailed.signal];
+  const writing = writeTo(input, AbortSignal.any(signals)).finally(() => closeDescriptor(input));
+  const [unpacked, written] = await Promise.allSettled([unpacking, writing]);
+
+  throwIfAborted(signal, UNPACKING);
+  if (written.status === 'rejected' && !(unpacked.status === 'rejected' && isStopped(written.reason)))
+    throw written.reason;
   if (unpacked.status === 'rejected') throw unpacked.reason;
   return unpacked.value;
+}
+
+/** Of one who writes: that the other end has left, not a reason of its own. */
+function isStopped(error: unknown): boolean {
+  return CloisterError.is(error) && (error.code === 'ERR_ABORTED' || error.errno === 'EPIPE');
 }
 
 /**

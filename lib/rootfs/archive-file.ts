@@ -1,12 +1,15 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { unpackArchive, type Unpacked, type UnpackOptions } from '../native/layers.js';
 import { throwIfAborted } from '../shared/abort.js';
 import { fileError } from '../shared/file-error.js';
+import type { LayerArchive } from '../shared/snapshotter.js';
 
 /** Reads and writes of this size keep a disk busy, and no more of an archive than that is in memory. */
 export const CHUNK_BYTES = 256 * 1024;
+
+const WRITING = { highWaterMark: 4 * CHUNK_BYTES };
 
 /**
  * Writes an archive to a new file.
@@ -14,15 +17,12 @@ export const CHUNK_BYTES = 256 * 1024;
  * @returns its size in bytes.
  * @throws what `archive` throws; CloisterError `ERR_ABORTED`, `ERR_KERNEL` such as `ENOSPC`.
  */
-export async function writeArchive(
-  archive: AsyncIterable<Uint8Array>,
-  path: string,
-  signal?: AbortSignal,
-): Promise<number> {
+export async function writeArchive(archive: LayerArchive, path: string, signal?: AbortSignal): Promise<number> {
   throwIfAborted(signal, 'storing a layer');
-  const file = createWriteStream(path, { flags: 'wx', mode: 0o600, highWaterMark: 4 * CHUNK_BYTES });
   try {
-    await pipeline(archive, file, signal === undefined ? {} : { signal });
+    await using file = await open(path, 'wx', 0o600);
+    if (archive.writeTo !== undefined) await archive.writeTo(file.fd, signal);
+    else await pipeline(archive, file.createWriteStream(WRITING), signal === undefined ? {} : { signal });
   } catch (error) {
     throwIfAborted(signal, 'storing a layer');
     throw fileError(error, path);
@@ -36,7 +36,7 @@ export function readArchive(path: string): AsyncIterable<Uint8Array> {
 
 /** Unpacks an archive into a directory. */
 export async function unpackInto(
-  archive: AsyncIterable<Uint8Array>,
+  archive: LayerArchive,
   path: string,
   options: UnpackOptions & { readonly signal?: AbortSignal },
 ): Promise<Unpacked> {

@@ -4,7 +4,7 @@ import { cloneMount } from '../native/mounts.js';
 import type { Digest } from '../shared/digest.js';
 import { readArchive, unpackInto, writeArchive } from './archive-file.js';
 import { LayerStore } from './layer-store.js';
-import type { Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
+import type { LayerArchive, Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
 
 const ARCHIVE = 'layer.tar';
 
@@ -29,7 +29,7 @@ export class CopySnapshotter implements Snapshotter {
     return this.#store.has(layer);
   }
 
-  add(layer: Digest, archive: AsyncIterable<Uint8Array>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  add(layer: Digest, archive: LayerArchive, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#store.make(layer, async (draft) => {
       const path = join(draft, ARCHIVE);
       const bytes = await writeArchive(archive, path, signal);

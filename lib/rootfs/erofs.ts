@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { indexTar, mountErofs, probeErofs } from '../native/erofs.js';
 import { cloneMountOf } from '../native/mounts.js';
 import type { Digest } from '../shared/digest.js';
-import type { Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
+import type { LayerArchive, Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
 import { writeArchive } from './archive-file.js';
 import { LayerStore } from './layer-store.js';
 import { probeOverlay } from './probe.js';
@@ -39,7 +39,7 @@ export class ErofsSnapshotter implements Snapshotter {
     return this.#store.has(layer);
   }
 
-  add(layer: Digest, archive: AsyncIterable<Uint8Array>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  add(layer: Digest, archive: LayerArchive, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#store.make(layer, async (draft) => {
       const path = join(draft, ARCHIVE);
       await writeArchive(archive, path, signal);

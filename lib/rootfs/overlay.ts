@@ -5,7 +5,7 @@ import type { Digest } from '../shared/digest.js';
 import { unpackInto } from './archive-file.js';
 import { LayerStore } from './layer-store.js';
 import { probeOverlay } from './probe.js';
-import type { Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
+import type { LayerArchive, Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
 import { closeDescriptor } from '../native/descriptor.js';
 
 const TREE = 'tree';
@@ -33,7 +33,7 @@ export class OverlaySnapshotter implements Snapshotter {
     return this.#store.has(layer);
   }
 
-  add(layer: Digest, archive: AsyncIterable<Uint8Array>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  add(layer: Digest, archive: LayerArchive, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#store.make(layer, async (draft) => {
       const tree = join(draft, TREE);
       await mkdir(tree, { mode: 0o755 });

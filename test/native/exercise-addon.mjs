@@ -60,6 +60,7 @@ const exercises = {
   },
   openTerminalPeer: () => fails(() => addon.openTerminalPeer(-1)),
   resizeTerminal: () => fails(() => addon.resizeTerminal(-1, 80, 24)),
+  canDecompress: () => addon.canDecompress(),
   attachDeviceFilter: () => fails(() => addon.attachDeviceFilter(-1, new Uint8Array(16))),
 };
 
