@@ -19,7 +19,7 @@ void OomScore::Open() {
   file_ = UniqueFd(open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC));
   prctl(PR_SET_DUMPABLE, 0);
   char text[16] = "";
-  if (file_.valid() && read(file_.get(), text, sizeof text - 1) > 0) own_ = atoi(text);
+  if (file_.valid() && read(file_.get(), text, sizeof text - 1) > 0) own_ = static_cast<int>(strtol(text, nullptr, 10));
 }
 
 void OomScore::Set(int score) const {

@@ -182,6 +182,8 @@ TEST_CASE("a /dev made ahead is handed out once, and only to who wants the same"
 TEST_CASE("more nodes than are remembered are made all the same") {
   std::vector<std::string> names;
   std::vector<DeviceNode> nodes;
+  names.reserve(100);
+  nodes.reserve(100);
   for (int i = 0; i < 100; i++) names.push_back("node" + std::to_string(i));
   for (const std::string& name : names) nodes.push_back({name.c_str(), 'c', 1, 3, 0666, ""});
   Devices devices;
@@ -302,10 +304,11 @@ TEST_CASE("adopted directories go with all that is below, the library's with its
 TEST_CASE("a directory may be told before it is made, and again afterwards") {
   ScratchDirectory scratch;
   std::vector<std::pair<std::string, std::string>> some;
+  some.reserve(20);
   for (int i = 0; i < 20; i++) some.emplace_back(scratch.path(), "cloister/" + std::to_string(i));
   AdoptedCgroups adopted;
   Adopt(adopted, some);
-  for (const auto& [base, path] : some) std::filesystem::create_directories(base + "/" + path);
+  for (const auto& [base, path] : some) std::filesystem::create_directories(std::filesystem::path(base) / path);
   std::filesystem::create_directories(scratch.At("other/owner"));
   Adopt(adopted, some);
   // There is room for 32: the second time took none.

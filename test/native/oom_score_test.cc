@@ -14,7 +14,7 @@ namespace {
 int OwnScore() {
   const UniqueFd file(open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC));
   char text[16] = "";
-  return read(file.get(), text, sizeof text - 1) > 0 ? atoi(text) : -1;
+  return read(file.get(), text, sizeof text - 1) > 0 ? static_cast<int>(strtol(text, nullptr, 10)) : -1;
 }
 
 int ScoreOfChild() {

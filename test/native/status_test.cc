@@ -133,9 +133,9 @@ TEST_CASE("a descriptor has one owner") {
     UniqueFd first(open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int number = first.get();
     UniqueFd second(static_cast<UniqueFd&&>(first));
-    CHECK_FALSE(
-        first
-            .valid());  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move): that it is empty now is the point
+    // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): that it is empty now is the point
+    const bool is_empty = !first.valid();
+    CHECK(is_empty);
     CHECK(second.get() == number);
     UniqueFd& itself = second;
     second = static_cast<UniqueFd&&>(itself);
