@@ -4,6 +4,7 @@ import type { CgroupLimits } from '../cgroup/limits.js';
 import type { HealthMonitor, HealthStatus } from '../runtime/health.js';
 import { RunningSandbox } from '../runtime/sandbox.js';
 import type { SandboxSpec } from '../runtime/spec.js';
+import { onAbort } from '../shared/abort.js';
 import { apart } from './apart.js';
 import { checkDuration, checkObject, checkSignal } from './check.js';
 import { CommandEvents } from './command-events.js';
@@ -54,8 +55,7 @@ export class Sandbox
   readonly #events: CommandEvents;
   readonly #commits: SandboxCommits;
   /** What `remove` cannot do, `wait` tells. */
-  readonly #onAbort = (): void => void this.remove().catch(() => undefined);
-  #signal: AbortSignal | undefined;
+  #listening: Disposable | undefined;
   #running: RunningSandbox | undefined;
   #health: HealthMonitor | undefined;
   #limits: CgroupLimits;
@@ -234,7 +234,7 @@ export class Sandbox
   async remove(): Promise<void> {
     await this.kill();
     if (this.#state === 'removed') return;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#listening?.[Symbol.dispose]();
     this.#change('removed');
     this.#host.sandboxes.delete(this);
   }
@@ -298,8 +298,7 @@ export class Sandbox
       await this.#running.end();
       throwIfAborted(signal);
     }
-    this.#signal = signal;
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#listening = onAbort(signal, () => void this.remove().catch(() => undefined));
     this.#change('running', 'started');
     this.#health = watchHealth(this.#running, this.#spec, {
       tell: (name, facts) => this.#tell(name, facts),

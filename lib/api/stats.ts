@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { CgroupReport } from '../cgroup/manager.js';
 import type { CgroupSample } from '../cgroup/usage.js';
+import { onAbort } from '../shared/abort.js';
 import { timerMs } from '../shared/within.js';
 import type { SandboxStats } from './events.js';
 
@@ -44,18 +45,14 @@ function toStats(now: Sample, before: Sample | undefined, limits: CgroupLimits):
 /** The first sample has no processor percentage to tell: it is about the time since the one before. */
 export async function* sampleStats(options: SampleOptions): AsyncGenerator<SandboxStats, void> {
   const stop = new AbortController();
-  const onAbort = (): void => stop.abort();
-  void options.ended.then(onAbort, onAbort);
-  options.signal?.addEventListener('abort', onAbort, { once: true });
+  const end = (): void => stop.abort();
+  void options.ended.then(end, end);
+  using _listening = onAbort(options.signal, end);
   let before: Sample | undefined;
-  try {
-    while (!stop.signal.aborted && options.signal?.aborted !== true) {
-      const now: Sample = { ...options.cgroup.sample(before), atMs: performance.now() };
-      yield toStats(now, before, options.limits());
-      before = now;
-      await sleep(timerMs(options.intervalMs), undefined, { signal: stop.signal }).catch(() => undefined);
-    }
-  } finally {
-    options.signal?.removeEventListener('abort', onAbort);
+  while (!stop.signal.aborted && options.signal?.aborted !== true) {
+    const now: Sample = { ...options.cgroup.sample(before), atMs: performance.now() };
+    yield toStats(now, before, options.limits());
+    before = now;
+    await sleep(timerMs(options.intervalMs), undefined, { signal: stop.signal }).catch(() => undefined);
   }
 }

@@ -1,5 +1,5 @@
 import { CloisterError } from '../errors.js';
-import { throwIfAborted } from '../shared/abort.js';
+import { onAbort, throwIfAborted } from '../shared/abort.js';
 import type { Digest } from '../shared/digest.js';
 import { nativeParts } from './addon.js';
 import { closeDescriptor } from './descriptor.js';
@@ -57,12 +57,11 @@ export async function feedJob<T>(
   const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
   const feed = new PipeFeed(input);
   const stop = (): void => feed.stop();
-  signal?.addEventListener('abort', stop);
+  using _listening = onAbort(signal, stop);
   const job = start(output);
   closeDescriptor(output);
   job.catch(stop);
   const [done] = await Promise.allSettled([job, feed.run(source)]);
-  signal?.removeEventListener('abort', stop);
 
   throwIfAborted(signal, what);
   if (feed.sourceError !== undefined) throw feed.sourceError.reason;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { CloisterError } from '../errors.js';
-import { throwIfAborted } from '../shared/abort.js';
+import { onAbort, throwIfAborted } from '../shared/abort.js';
 import type { LayerArchive } from '../shared/snapshotter.js';
 import { nativeParts } from './addon.js';
 import { feedJob, PIPE_BYTES } from './decompress.js';
@@ -129,10 +129,11 @@ async function unpackWritten(
   const unpacking = start(output);
   closeDescriptor(output);
   // Whoever writes may be waiting for the network, and would not notice that nobody reads any more.
-  const hasFailed = new AbortController();
-  unpacking.catch(() => hasFailed.abort());
-  const signals = signal === undefined ? [hasFailed.signal] : [signal, hasFailed.signal];
-  const writing = writeTo(input, AbortSignal.any(signals)).finally(() => closeDescriptor(input));
+  const writer = new AbortController();
+  const stop = (): void => writer.abort();
+  unpacking.catch(stop);
+  using _listening = onAbort(signal, stop);
+  const writing = writeTo(input, writer.signal).finally(() => closeDescriptor(input));
   const [unpacked, written] = await Promise.allSettled([unpacking, writing]);
 
   throwIfAborted(signal, UNPACKING);

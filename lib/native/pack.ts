@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { throwIfAborted } from '../shared/abort.js';
+import { onAbort, throwIfAborted } from '../shared/abort.js';
 import { nativeParts } from './addon.js';
 import { closeDescriptor } from './descriptor.js';
 import { callAddon } from './kernel.js';
@@ -86,8 +86,7 @@ export async function* packArchive(
   closeDescriptor(input);
   packing.catch(() => undefined);
   const socket = new Socket({ fd: output, readable: true, writable: false });
-  const stop = (): void => void socket.destroy();
-  signal?.addEventListener('abort', stop);
+  using _listening = onAbort(signal, () => void socket.destroy());
   try {
     for await (const chunk of socket as AsyncIterable<Buffer>) yield chunk;
     return await packing;
@@ -95,7 +94,6 @@ export async function* packArchive(
     throwIfAborted(signal, WHAT);
     throw error;
   } finally {
-    signal?.removeEventListener('abort', stop);
     socket.destroy();
     await packing.catch(() => undefined);
   }

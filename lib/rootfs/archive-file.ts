@@ -11,6 +11,9 @@ export const CHUNK_BYTES = 256 * 1024;
 
 const WRITING = { highWaterMark: 4 * CHUNK_BYTES };
 
+/** One that pipeline() may add its listener to: AbortSignal.any() adds none to the caller's. */
+const own = (signal: AbortSignal | undefined): AbortSignal => AbortSignal.any(signal === undefined ? [] : [signal]);
+
 /**
  * Writes an archive to a new file.
  *
@@ -22,7 +25,7 @@ export async function writeArchive(archive: LayerArchive, path: string, signal?:
   try {
     await using file = await open(path, 'wx', 0o600);
     if (archive.writeTo !== undefined) await archive.writeTo(file.fd, signal);
-    else await pipeline(archive, file.createWriteStream(WRITING), signal === undefined ? {} : { signal });
+    else await pipeline(archive, file.createWriteStream(WRITING), { signal: own(signal) });
   } catch (error) {
     throwIfAborted(signal, 'storing a layer');
     throw fileError(error, path);

@@ -1,4 +1,5 @@
 import type { CgroupUsage } from '../cgroup/usage.js';
+import { onAbort } from '../shared/abort.js';
 import { timerMs } from '../shared/within.js';
 import type { EndReason } from './result.js';
 import type { CommandSpec } from './spec.js';
@@ -14,14 +15,14 @@ export class CommandLimits {
   readonly #end: (cause: EndReason) => void;
   #timeout: NodeJS.Timeout | undefined;
   #cpuPoll: NodeJS.Timeout | undefined;
-  readonly #onAbort = (): void => this.#end('abort');
+  readonly #listening: Disposable;
 
   /** @param usage of the command alone: what it took to make the sandbox is not the program's. */
   constructor(spec: CommandSpec, usage: () => CgroupUsage, end: (cause: EndReason) => void) {
     this.#spec = spec;
     this.#usage = usage;
     this.#end = end;
-    spec.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#listening = onAbort(spec.signal, () => this.#end('abort'));
   }
 
   /** Clocks run from the request on: a start, too, can be held up from inside. */
@@ -36,7 +37,7 @@ export class CommandLimits {
   stop(): void {
     clearTimeout(this.#timeout);
     clearTimeout(this.#cpuPoll);
-    this.#spec.signal?.removeEventListener('abort', this.#onAbort);
+    this.#listening[Symbol.dispose]();
   }
 
   /** The limit cannot be reached before the rest of it, spread over two processors at least, has passed. */

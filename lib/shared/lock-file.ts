@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { throwIfAborted } from './abort.js';
+import { onAbort, throwIfAborted } from './abort.js';
 
 /** Any number of holders, or one alone. */
 export type LockKind = 'shared' | 'exclusive';
@@ -72,12 +72,12 @@ export class LockFile implements Disposable {
       const done = (): void => {
         clearTimeout(timer);
         this.#wakers.delete(done);
-        signal?.removeEventListener('abort', done);
+        listening[Symbol.dispose]();
         resolve();
       };
       const timer = setTimeout(done, ms);
       this.#wakers.add(done);
-      signal?.addEventListener('abort', done);
+      const listening = onAbort(signal, done);
     });
   }
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { checkCommand } from '../../../lib/api/command-spec.js';
 import { checkSandbox } from '../../../lib/api/sandbox-spec.js';
@@ -87,6 +88,14 @@ describe('the caller', () => {
     const { end } = watch({ signal: controller.signal });
     controller.abort();
     expect(end.mock.calls).toEqual([['abort']]);
+  });
+
+  test('of many commands is listened to once, until the last has ended', () => {
+    const { signal } = new AbortController();
+    const commands = Array.from({ length: 20 }, () => watch({ signal }));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    for (const { limits } of commands) limits.stop();
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('after the end nobody is listened to, and no timer is left', () => {

@@ -1,4 +1,6 @@
 import { CloisterError } from '../../../errors.js';
+import { onAbort } from '../../../shared/abort.js';
+import { deferred } from '../../../shared/deferred.js';
 
 export function aborted(what: string, signal: AbortSignal): CloisterError {
   return new CloisterError('ERR_ABORTED', `${what}: the AbortSignal was aborted`, { cause: signal.reason });
@@ -10,14 +12,7 @@ export async function unlessAborted<T>(work: Promise<T>, what: string, signal: A
   // Nobody may be left to see it fail.
   work.catch(() => undefined);
   if (signal.aborted) throw aborted(what, signal);
-  let onAbort = (): void => undefined;
-  const end = new Promise<never>((_, reject) => {
-    onAbort = () => reject(aborted(what, signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, end]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  const end = deferred<never>();
+  using _listening = onAbort(signal, () => end.reject(aborted(what, signal)));
+  return await Promise.race([work, end.promise]);
 }

@@ -62,7 +62,9 @@ export class Backoff {
     if (asked > this.#policy.maxRetryAfterMs) throw error;
     const most = Math.min(this.#policy.maxDelayMs, this.#policy.baseDelayMs * 2 ** (this.#failures - 1));
     const delay = Math.max(asked, (most * (1 + Math.random())) / 2);
-    await sleep(delay, undefined, this.#signal === undefined ? {} : { signal: this.#signal }).catch(() => {
+    // One of its own, as each adds a listener: AbortSignal.any() adds none to the caller's.
+    const signal = AbortSignal.any(this.#signal === undefined ? [] : [this.#signal]);
+    await sleep(delay, undefined, { signal }).catch(() => {
       throw this.#signal === undefined ? error : aborted(this.#what, this.#signal);
     });
   }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { CloisterError } from '../../../errors.js';
+import { onAbort } from '../../../shared/abort.js';
 import { aborted } from './abort.js';
 import { loadTls, usualAuthorities, type TlsOptions } from './certificates.js';
 import { Stalled, unreachable } from './connection-failure.js';
@@ -44,14 +45,13 @@ class RequestEnd {
   readonly controller = new AbortController();
   /** What reading our own body failed with. */
   source: { readonly error: unknown } | undefined;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.controller.abort(this.#signal?.reason);
+  readonly #listening: Disposable;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-    if (signal?.aborted === true) this.#onAbort();
-    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+    const end = (): void => this.controller.abort(signal?.reason);
+    this.#listening = onAbort(signal, end);
+    if (signal?.aborted === true) end();
   }
 
   stall(problem: string): void {
@@ -68,7 +68,7 @@ class RequestEnd {
 
   release(): void {
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#listening[Symbol.dispose]();
   }
 }
 
