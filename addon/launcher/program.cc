@@ -193,6 +193,12 @@ void ResetSignals() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+// A filter may refuse exit_group(2), too, for which _exit(3) would ask for ever while init waits.
+[[noreturn]] void Leave() {
+  syscall(SYS_exit_group, 127);
+  __builtin_trap();
+}
+
 int RunChild(void* argument) {
   Child& child = *static_cast<Child*>(argument);
   child.stack.Arrive();
@@ -203,7 +209,7 @@ int RunChild(void* argument) {
     if (status.ok()) return;
     child.failure.stage = stage;
     child.failure.error = status.error();
-    _exit(127);
+    Leave();
   };
   step(Stage::kCgroup, EnterCgroup(context));
   step(Stage::kUser, FindAccount(child));
@@ -220,14 +226,15 @@ int RunChild(void* argument) {
   // As the user, and after pivot_root: no path of the host can be meant (CVE-2024-21626).
   if (chdir(plan.cwd) != 0) step(Stage::kCwd, LastError("chdir(2)", plan.cwd));
   step(Stage::kPrivileges, SetCapabilities(plan.capabilities));
+  ResetSignals();
+  // From here on execve(2) is all that a filter must allow, unless it is early.
   if (!early_filter) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
       step(Stage::kPrivileges, LastError("prctl(2)", "PR_SET_NO_NEW_PRIVS"));
     step(Stage::kSeccomp, InstallSeccomp(context));
   }
-  ResetSignals();
   step(Stage::kExec, Execute(plan));
-  return 127;
+  Leave();
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ import type { Services } from '../runtime/services.js';
 import type { SandboxSpec } from '../runtime/spec.js';
 import { IdRanges } from '../security/id-ranges.js';
 import { defaultRlimits } from '../security/rlimits.js';
-import { seccompProgram } from '../security/seccomp/cache.js';
+import { checkLetsStart, seccompProgram } from '../security/seccomp/cache.js';
 import { Turns } from '../shared/turns.js';
 import type { HostSpec } from './host-options.js';
 
@@ -91,5 +91,11 @@ function planFilter(
 ): { readonly program: Uint8Array; readonly flags: number } {
   if (spec.seccomp === 'unconfined') return NO_FILTER;
   const architecture = process.arch === 'arm64' ? 'arm64' : 'x64';
-  return seccompProgram(spec.seccomp, { capabilities: spec.capabilities, kernelVersion: version, architecture });
+  const program = seccompProgram(spec.seccomp, {
+    capabilities: spec.capabilities,
+    kernelVersion: version,
+    architecture,
+  });
+  checkLetsStart(program);
+  return program;
 }
