@@ -2,7 +2,7 @@ import { invalidOption } from '../errors.js';
 import type { ConfigChanges } from '../image/config-changes.js';
 import type { ExposedPort } from '../image/image-config.js';
 import { parseUser } from '../runtime/user.js';
-import { signalNumber } from '../shared/signals.js';
+import { signalFromText } from '../shared/signals.js';
 import { checkEnv, checkList, checkPath, checkText, checkTexts } from './check.js';
 
 /** How an image that is made here wants to be run. What is left out is as in the image below, or not said. */
@@ -57,8 +57,8 @@ function checkUser(option: string, value: unknown): string {
 }
 
 function checkStopSignal(option: string, value: unknown): string {
-  if (typeof value === 'string' && signalNumber(value) !== undefined) return value;
-  throw invalidOption(option, "a signal such as 'SIGQUIT'", value);
+  if (typeof value === 'string' && signalFromText(value) !== undefined) return value;
+  throw invalidOption(option, "a signal such as 'SIGQUIT' or '3'", value);
 }
 
 /** @param prefix - of the options' names in messages: `'config.'`, or nothing. @throws CloisterError `ERR_INVALID_OPTION` */

@@ -3,7 +3,7 @@ import { CloisterError } from '../errors.js';
 import type { Kernel, KernelSandbox } from '../native/kernel.js';
 import type { CommandFds, CommandPlan } from '../native/plan.js';
 import type { StatusRecord } from '../native/status.js';
-import { signalNumber } from '../shared/signals.js';
+import { signalFromText } from '../shared/signals.js';
 import { within } from '../shared/within.js';
 import { Command, type CommandHost } from './command.js';
 import { endCommand } from './end-command.js';
@@ -82,7 +82,8 @@ export class SandboxCommands implements CommandHost {
   /** What the image says (SIGTERM if nothing) to every command's main process; resolves when all have ended, or after that time. */
   async askToEnd(timeoutMs: number): Promise<void> {
     const commands = [...this.#commands.values()];
-    const signal = signalNumber(this.#place.image?.defaults.stopSignal ?? 'SIGTERM') ?? constants.signals.SIGTERM;
+    // As Docker: what an image names and this machine does not know is SIGTERM.
+    const signal = signalFromText(this.#place.image?.defaults.stopSignal ?? '') ?? constants.signals.SIGTERM;
     for (const command of commands) command.kill(signal);
     await within(timeoutMs, Promise.allSettled(commands.map(({ result }) => result)));
   }

@@ -27,6 +27,11 @@ export function signalNumber(signal: unknown): number | undefined {
   return (constants.signals as Partial<Record<string, number>>)[name] ?? realTime(name);
 }
 
+/** As images and Docker write it, `'15'` included: a name or a number in a text; undefined for what is no signal. */
+export function signalFromText(text: string): number | undefined {
+  return signalNumber(/^\d{1,2}$/.test(text) ? Number(text) : text);
+}
+
 function realTime(name: string): number | undefined {
   const match = /^SIGRT(MIN|MAX)(?:([+-])(\d\d?))?$/.exec(name);
   if (match === null) return undefined;

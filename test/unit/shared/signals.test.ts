@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { expect, test } from 'vitest';
-import { signalName, signalNumber } from '../../../lib/shared/signals.js';
+import { signalFromText, signalName, signalNumber } from '../../../lib/shared/signals.js';
 
 test.each<[unknown, number | undefined]>([
   ['SIGTERM', 15],
@@ -40,6 +40,22 @@ test.each<[unknown, number | undefined]>([
   [['SIGTERM'], undefined],
 ])('%s is %s', (signal, number) => {
   expect(signalNumber(signal)).toBe(number);
+});
+
+test.each([
+  ['15', 15],
+  ['37', 37],
+  ['64', 64],
+  ['0', undefined],
+  ['65', undefined],
+  ['015', undefined],
+  ['RTMIN+3', 37],
+  ['SIGRTMIN+3', 37],
+  ['QUIT', 3],
+  ['SIGNOT', undefined],
+  ['', undefined],
+])('the text %j is %s', (text, number) => {
+  expect(signalFromText(text)).toBe(number);
 });
 
 test.each([

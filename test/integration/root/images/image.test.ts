@@ -159,3 +159,18 @@ test('an operation that is aborted, or whose host is closed, ends with a typed e
   expect((await closed).code).toBe('ERR_ABORTED');
   expect((await rejection(Image.list({ host }))).code).toBe('ERR_SANDBOX_STATE');
 });
+
+test.each([
+  ['15', 15],
+  ['37', 37],
+  ['RTMIN+3', 37],
+  ['SIGNOT', 15],
+])('a sandbox is stopped by the StopSignal %s of its image', async (StopSignal, number) => {
+  const image = await pull('signal:1', busyboxImage('one', { StopSignal }));
+  await using box = await Sandbox.create({ image, host });
+  const script = `trap 'echo got ${number}; exit 7' ${number}; echo ready; while :; do sleep 0.05; done`;
+  const waiting = box.exec(['sh', '-c', script]);
+  for await (const { data } of waiting) if (String(data).includes('ready')) break;
+  await box.stop({ timeout: '20s' });
+  expect(await waiting).toMatchObject({ exitCode: 7, stdout: `ready\ngot ${number}\n` });
+});
