@@ -9,12 +9,12 @@ import { hostPlatform, type Platform } from './platform.js';
 import { noPlatform, platformRank } from './platform-match.js';
 import { withDigest, type Reference } from './reference.js';
 import type { RegistryClient } from './registry/client.js';
-import { findImage, type StoredImage } from './stored-image.js';
+import { canUnpack, findImage, type StoredImage } from './stored-image.js';
 
 export interface PullOptions extends AcquireOptions {
   /** Default: what this machine is. `'all'`: everything that the name stands for; this machine's image is unpacked. */
   readonly platform?: Platform | 'all' | undefined;
-  /** `'missing'`: asks no registry when an image of this name and platform is here. Default: `'always'`. */
+  /** `'missing'`: asks no registry when an image of this name and platform is here, whole. Default: `'always'`. */
   readonly policy?: 'always' | 'missing' | undefined;
 }
 
@@ -50,7 +50,7 @@ class Pull {
 
   async run(): Promise<StoredImage> {
     const known = await findImage(this.#context, this.#name);
-    if (known !== undefined && this.#options.policy === 'missing' && this.#runs(known)) return known;
+    if (known !== undefined && (await this.#isEnough(known))) return known;
     using lease = this.#context.content.lease();
     const acquisition = new Acquisition({
       context: this.#context,
@@ -75,8 +75,11 @@ class Pull {
     return this.#reference.toString();
   }
 
-  #runs({ config }: StoredImage): boolean {
-    return this.#options.platform !== 'all' && platformRank(this.#machine, config.platform) !== undefined;
+  /** A name whose layers are lost, or were unpacked for another storage driver and collected, is as good as missing. */
+  async #isEnough(known: StoredImage): Promise<boolean> {
+    const { policy, platform } = this.#options;
+    if (policy !== 'missing' || platform === 'all') return false;
+    return platformRank(this.#machine, known.config.platform) !== undefined && canUnpack(this.#context, known);
   }
 
   /** A name without an index says only in the image's configuration what it runs on. */

@@ -48,6 +48,17 @@ export async function findImage(context: ImageContext, reference: string): Promi
   }
 }
 
+/** Whether sandboxes can be made of it: each layer is unpacked, or stored and can be. Another storage driver has its own. */
+export async function canUnpack({ content, layers }: ImageContext, image: StoredImage): Promise<boolean> {
+  const { manifest, config } = image;
+  const areHere = config.diffIds.map(async (diffId, index) => {
+    if (await layers.has(diffId)) return true;
+    const blob = manifest.layers[index]?.digest;
+    return blob !== undefined && content.has(blob);
+  });
+  return !(await Promise.all(areHere)).includes(false);
+}
+
 /** @throws CloisterError `ERR_IMAGE_NOT_FOUND` */
 export async function getImage(context: ImageContext, reference: string): Promise<StoredImage> {
   const image = await findImage(context, reference);

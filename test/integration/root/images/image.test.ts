@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Host, Image, Sandbox, type HostEvent } from '../../../../lib/index.js';
@@ -173,4 +173,26 @@ test.each([
   for await (const { data } of waiting) if (String(data).includes('ready')) break;
   await box.stop({ timeout: '20s' });
   expect(await waiting).toMatchObject({ exitCode: 7, stdout: `ready\ngot ${number}\n` });
+});
+
+test("what is missing of an image is fetched again by the policy 'missing'", async () => {
+  const made = busyboxImage('one');
+  const image = await pull('lost:1', made);
+  const removed = made.layers.map(({ digest }) => digest.replace('sha256:', ''));
+  for (const name of removed) rmSync(join(lab.root, 'host/content/blobs/sha256', name));
+  const other = new Host({
+    root: join(lab.root, 'host'),
+    stateDir: join(lab.root, 'state'),
+    storage: 'copy',
+    registries: { useCredentialFiles: false },
+  });
+  try {
+    const never = Sandbox.run(['cat', '/which'], { image: full('lost:1'), host: other, pull: 'never' });
+    expect((await rejection(never)).code).toBe('ERR_NOT_FOUND');
+    const { stdout } = await Sandbox.run(['cat', '/which'], { image: full('lost:1'), host: other });
+    expect(stdout).toBe('one');
+    expect((await Image.pull(full('lost:1'), { host: other, policy: 'missing' })).digest).toBe(image.digest);
+  } finally {
+    await other.close();
+  }
 });
