@@ -13,6 +13,7 @@ import { LayerWork, type Layer } from './layer.js';
 import type { Lease } from './lease.js';
 import { MAX_MANIFEST_BYTES, parseManifest, type ImageManifest } from './manifest.js';
 import { MEDIA_TYPE } from './media-types.js';
+import { NewContent } from './new-content.js';
 import { readImage, type StoredImage } from './stored-image.js';
 import { storedOnly } from './unpack-stored.js';
 import { manifestBytes } from './write-documents.js';
@@ -49,11 +50,13 @@ const WHAT = 'committing a sandbox';
 class Commit {
   readonly #context: ImageContext;
   readonly #lease: Lease;
+  readonly #fresh: NewContent;
   readonly #request: CommitRequest;
 
-  constructor(context: ImageContext, lease: Lease, request: CommitRequest) {
+  constructor(context: ImageContext, lease: Lease, fresh: NewContent, request: CommitRequest) {
     this.#context = context;
     this.#lease = lease;
+    this.#fresh = fresh;
     this.#request = request;
   }
 
@@ -106,6 +109,7 @@ class Commit {
     await using writer = await this.#lease.newWriter();
     for await (const chunk of compression === 'gzip' ? gzipped(hashed) : hashed) await writer.write(chunk);
     const { digest, size } = await writer.commit();
+    this.#fresh.addBlob(digest);
     const mediaType = layerType(base, compression);
     return { descriptor: makeDescriptor({ mediaType, digest, size }), diffId: `sha256:${hash.digest('hex')}` };
   }
@@ -113,6 +117,7 @@ class Commit {
   /** Gives the layer to the storage driver, so that sandboxes can be made of the image. */
   async #unpack(layer: Layer): Promise<void> {
     const { signal } = this.#request;
+    await this.#fresh.expectLayers([layer.diffId]);
     await new LayerWork({
       context: this.#context,
       lease: this.#lease,
@@ -136,7 +141,9 @@ class Commit {
       comment,
     });
     const put = async (written: Buffer, mediaType: string): Promise<Descriptor> => {
-      const digest = await content.put(this.#lease, written);
+      const digest: Digest = `sha256:${createHash('sha256').update(written).digest('hex')}`;
+      await this.#fresh.expectBlobs([{ digest }]);
+      await content.put(this.#lease, written, digest);
       return makeDescriptor({ mediaType, digest, size: written.length });
     };
     const described = await put(bytes, base.config.mediaType);
@@ -155,14 +162,19 @@ function layerType({ mediaType }: ImageManifest, compression: 'gzip' | 'none'): 
  * Makes a new image of another one and what a sandbox changed: one more layer, of exactly the changes, also if there are none.
  * The layer is packed, hashed, compressed and stored in one pass, and then unpacked for the sandboxes of the new image.
  *
- * The name is given at the end: one that fails leaves the image of this name as it was, and no more than the next collection
- * removes.
+ * The name is given at the end: one that fails leaves the image of this name as it was, and nothing of its own.
  *
  * @throws CloisterError `ERR_KERNEL` with what cannot be packed, see `packTree`, or for a full disk; `ERR_NOT_FOUND` when the
  * image below is not there any more; `ERR_ABORTED`; what `onPacked` throws.
  */
 export async function commitImage(context: ImageContext, request: CommitRequest): Promise<StoredImage> {
   throwIfAborted(request.signal, WHAT);
-  using lease = context.content.lease();
-  return await new Commit(context, lease, request).run();
+  const fresh = new NewContent(context);
+  try {
+    using lease = context.content.lease();
+    return await new Commit(context, lease, fresh, request).run();
+  } catch (error) {
+    await fresh.takeBack();
+    throw error;
+  }
 }

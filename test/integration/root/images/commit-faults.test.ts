@@ -59,6 +59,22 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
     expect(readdirSync(ingest)).toEqual([]);
   });
 
+  test('aborted when its layer is stored, nothing of it is left', async () => {
+    await using box = await on.open();
+    await box.commit('me/before:1');
+    await sh(box, 'busybox head -c 8000000 /dev/urandom > /big');
+    const list = (): string[] =>
+      ['content/blobs', `layers/${storage}`]
+        .flatMap((name) => readdirSync(join(on.root, name), { recursive: true, encoding: 'utf8' }))
+        .sort();
+    const before = list();
+    const controller = new AbortController();
+    box.once('resumed', () => controller.abort());
+    expect((await rejection(box.commit('me/late:1', { signal: controller.signal }))).code).toBe('ERR_ABORTED');
+    expect(list()).toEqual(before);
+    expect((await box.commit('me/late:1')).layers).toHaveLength(3);
+  });
+
   test('a sandbox that ends meanwhile makes no image', async () => {
     await using box = await on.open();
     // Long enough to pack.
