@@ -75,7 +75,7 @@ export interface ImageEvents {
   /** The name is gone. */
   'image-removed': ImageStamp;
   /** It came with an archive. */
-  'image-loaded': ImageDigestStamp & { readonly path: string };
+  'image-loaded': ImageDigestStamp & { readonly path: string | undefined };
   /** It was made of what sandbox `from` had changed. */
   'image-committed': ImageDigestStamp & { readonly from: string };
   /** It was made of a root file system. */

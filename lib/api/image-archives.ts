@@ -1,9 +1,10 @@
 import { loadImages } from '../image/archive/load.js';
 import { saveImages } from '../image/archive/save.js';
+import { expectFailure } from '../image/byte-source.js';
 import { exportImage } from '../image/export.js';
 import { importImage } from '../image/import.js';
 import { checkChosen, checkSeveral, findChosen, type FoundImage } from './image-lookup.js';
-import { checkBase, checkFilePath, checkLoad, checkSave } from './image-options.js';
+import { checkBase, checkFilePath, checkLoad, checkSave, checkSource } from './image-options.js';
 import { checkImport } from './import-spec.js';
 
 /** As `Image.save`. */
@@ -20,13 +21,15 @@ export async function save(images: unknown, path: unknown, options: unknown): Pr
 }
 
 /** As `Image.load`. */
-export async function load(path: unknown, options: unknown): Promise<readonly FoundImage[]> {
-  const file = checkFilePath('path', path);
+export async function load(source: unknown, options: unknown): Promise<readonly FoundImage[]> {
+  const from = checkSource(source);
   const { host, signal, load: given } = checkLoad(options);
-  return host.images.use(`loading ${file}`, signal, async (tools) => {
-    const loaded = await loadImages(tools.context, file, { ...given, signal: tools.signal });
+  const path = typeof from === 'string' ? from : undefined;
+  expectFailure(from);
+  return host.images.use(`loading ${path ?? 'a stream'}`, signal, async (tools) => {
+    const loaded = await loadImages(tools.context, from, { ...given, signal: tools.signal });
     for (const { record } of loaded)
-      host.tell('image-loaded', { reference: record.reference, digest: record.manifest.digest, path: file });
+      host.tell('image-loaded', { reference: record.reference, digest: record.manifest.digest, path });
     return loaded.map((stored) => ({ host, stored }));
   });
 }
@@ -34,6 +37,7 @@ export async function load(path: unknown, options: unknown): Promise<readonly Fo
 /** As `Image.import`. */
 export async function importRoot(source: unknown, name: unknown, options: unknown): Promise<FoundImage> {
   const { host, signal, from, target, details } = checkImport(source, name, options);
+  expectFailure(from);
   return host.images.use(`importing ${target.toString()}`, signal, async (tools) => {
     const stored = await importImage(tools.context, from, target, { ...details, signal: tools.signal });
     const { reference, manifest } = stored.record;

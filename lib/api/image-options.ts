@@ -186,6 +186,14 @@ export function checkFilePath(option: string, value: unknown): string {
   return resolve(path);
 }
 
+/** Of an archive or a directory, or the archive itself as it comes. */
+export function checkSource(value: unknown): string | AsyncIterable<Uint8Array> {
+  if (typeof value === 'object' && value !== null && Symbol.asyncIterator in value)
+    return value as AsyncIterable<Uint8Array>;
+  if (typeof value === 'string') return checkFilePath('source', value);
+  throw invalidOption('source', 'a path of a tar archive or a directory, or a stream of bytes', value);
+}
+
 export function checkSave(options: unknown, own: Host | undefined) {
   const base = checkBase(options, own, [...BASE_KEYS, 'format', 'directory', 'platform']);
   const { fields } = base;

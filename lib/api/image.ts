@@ -173,16 +173,18 @@ export class Image {
    * `podman save` write; archives plain or with gzip or zstd. Nothing that an archive says is believed: every digest, every size
    * and every layer is checked. When one image of it cannot be had, none is, and names are as they were.
    *
+   * @param source - path of the archive or directory; or an archive as a stream of bytes, which is kept on disk while it is read.
    * @returns the images, once for each name. A name that stood for another image is moved.
    * @throws CloisterError `ERR_INVALID_OPTION` for a path that is neither, `ERR_IMAGE_INVALID`, `ERR_DIGEST_MISMATCH`,
-   * `ERR_LAYER_INVALID`, `ERR_PLATFORM_NOT_FOUND`, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
+   * `ERR_LAYER_INVALID`, `ERR_PLATFORM_NOT_FOUND`, `ERR_KERNEL` for a full disk, `ERR_ABORTED`; what the stream fails with.
    * @example
    * ```ts
    * const [image] = await Image.load('images.tar');
+   * await Image.load(process.stdin); // docker save me/app:1 | node load.mjs
    * ```
    */
-  static async load(path: string, options: ImageLoadOptions = {}): Promise<Image[]> {
-    return (await load(path, options)).map((found) => new Image(found));
+  static async load(source: string | AsyncIterable<Uint8Array>, options: ImageLoadOptions = {}): Promise<Image[]> {
+    return (await load(source, options)).map((found) => new Image(found));
   }
 
   /**

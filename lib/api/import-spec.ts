@@ -1,16 +1,8 @@
 import { invalidOption } from '../errors.js';
-import type { ImportSource } from '../image/import.js';
 import { hostPlatform } from '../image/platform.js';
 import { checkObject, checkText } from './check.js';
 import { CONFIG_KEYS, checkImageConfig } from './config-spec.js';
-import { BASE_KEYS, checkBase, checkFilePath, checkName, checkPlatform } from './image-options.js';
-
-function checkSource(value: unknown): ImportSource {
-  if (typeof value === 'object' && value !== null && Symbol.asyncIterator in value)
-    return value as AsyncIterable<Uint8Array>;
-  if (typeof value === 'string') return checkFilePath('source', value);
-  throw invalidOption('source', 'a path of a tar archive or a directory, or a stream of bytes', value);
-}
+import { BASE_KEYS, checkBase, checkName, checkPlatform, checkSource } from './image-options.js';
 
 function checkDate(value: unknown): string {
   if (value === undefined) return new Date().toISOString();

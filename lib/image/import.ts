@@ -6,6 +6,7 @@ import type { Digest } from '../shared/digest.js';
 import { Acquisition } from './acquire.js';
 import { openRegular } from './archive/open-archive.js';
 import { readChunks } from './blob-file.js';
+import { readSource, type ByteSource } from './byte-source.js';
 import { newConfig, type ConfigChanges } from './config-changes.js';
 import { decompress, detectCompression } from './decompress.js';
 import { makeDescriptor, type Descriptor } from './descriptor.js';
@@ -21,7 +22,7 @@ import { storedOnly } from './unpack-stored.js';
 import { manifestBytes } from './write-documents.js';
 
 /** A tar archive, plain or with gzip or zstd, or a directory, by path; or an archive as it comes. */
-export type ImportSource = string | AsyncIterable<Uint8Array>;
+export type ImportSource = string | ByteSource;
 
 export interface ImportOptions {
   readonly platform: Platform;
@@ -41,7 +42,7 @@ interface StoredLayer {
 
 async function* chunksOf(source: ImportSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   if (typeof source !== 'string') {
-    yield* source;
+    yield* readSource(source, 'source', 'importing an image', signal);
     return;
   }
   const file = await openRegular('source', source, 'a tar archive or a directory');
@@ -78,12 +79,9 @@ async function storeLayer(
   const stored = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunksOf(source, signal)) {
       throwIfAborted(signal, 'importing an image');
-      if (!(chunk instanceof Uint8Array)) throw new TypeError('a source of bytes gives Uint8Arrays');
       if (start.length < 8) start = Buffer.concat([start, chunk.subarray(0, 8)]);
-      // The writer keeps it, and the source may use its buffer again.
-      const copy = Uint8Array.prototype.slice.call(chunk);
-      await writer.write(copy);
-      yield copy;
+      await writer.write(chunk);
+      yield chunk;
     }
   };
   const hash = createHash('sha256');

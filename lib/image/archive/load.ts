@@ -1,4 +1,5 @@
 import { Acquisition, type AcquireOptions } from '../acquire.js';
+import type { ByteSource } from '../byte-source.js';
 import { makeDescriptor, type Descriptor } from '../descriptor.js';
 import type { ImageContext } from '../image-context.js';
 import type { ImageRecord } from '../image-names.js';
@@ -16,14 +17,14 @@ import { invalidArchive, readDocument, type ArchiveFiles } from './files.js';
 import { defaultRepository, resolveName, type ArchiveName } from './names.js';
 import { blobName, checkMarker, OCI_LAYOUT, parseLayoutIndex } from './oci-layout.js';
 import { layoutSource } from './oci-source.js';
-import { openArchive } from './open-archive.js';
+import { openArchive, STREAM } from './open-archive.js';
 import { putNames } from './put-names.js';
 import { TarFiles } from './tar-files.js';
 
 export interface LoadOptions extends AcquireOptions {
   /** Default: what this machine is. */
   readonly platform?: Platform | undefined;
-  /** For images that the archive names by a tag alone, or not at all. Default: `localhost/` and the name of the file. */
+  /** For images that the archive names by a tag alone, or not at all. Default: `localhost/` and the name of the file, or `image`. */
   readonly repository?: Reference | undefined;
 }
 
@@ -167,22 +168,24 @@ function recordsOf(path: string, acquired: readonly Acquired[], repository: Refe
  * archives plain or with gzip or zstd. What an archive says is checked: every digest, every size, and that layers are the ones
  * that configurations promise. When it fails, names are as they were, and nothing that came is left.
  *
- * @param path - of the archive or directory.
+ * @param source - path of the archive or directory, or an archive as a stream.
  * @returns the images, once for each of their names.
  * @throws CloisterError `ERR_INVALID_OPTION` for a path that is neither, `ERR_IMAGE_INVALID`, `ERR_DIGEST_MISMATCH`,
  * `ERR_LAYER_INVALID`, `ERR_PLATFORM_NOT_FOUND`, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
  */
 export async function loadImages(
   context: ImageContext,
-  path: string,
+  source: string | ByteSource,
   options: LoadOptions = {},
 ): Promise<readonly StoredImage[]> {
   const fresh = new NewContent(context);
   try {
     using lease = context.content.lease();
-    await using files = await openArchive(context.content, path, options.signal);
+    await using files = await openArchive(context.content, source, options.signal);
     const acquired = await new Load(context, lease, files, fresh, options).run();
-    const records = recordsOf(path, acquired, options.repository ?? defaultRepository(path));
+    const [subject, repository] =
+      typeof source === 'string' ? [source, defaultRepository(source)] : [STREAM, defaultRepository('')];
+    const records = recordsOf(subject, acquired, options.repository ?? repository);
     await putNames(context.names, records, options.signal);
     return await Promise.all(records.map((record) => readImage(context, record)));
   } catch (error) {

@@ -30,7 +30,7 @@ const BAD: readonly [string, () => Promise<unknown>, string, string][] = [
   ['save', () => Image.save(['a', 5 as never], 'x', { host }), 'image[1]', 'or an Image'],
   ['save', () => Image.save('a', 'x', { host, format: 'zip' as never }), 'format', "'oci' or 'docker'"],
   ['save', () => Image.save('a', 'x', { host, format: 'docker', directory: true }), 'directory', 'which is an archive'],
-  ['load', () => Image.load('a\0b', { host }), 'path', 'without NUL'],
+  ['load', () => Image.load('a\0b', { host }), 'source', 'without NUL'],
   ['load', () => Image.load('x', { host, repository: 5 as never }), 'repository', "a name such as 'me/app:1'"],
   ['load', () => Image.load('x', { host, format: 'oci' } as never), 'format', 'one of host, signal'],
   ['import', () => Image.import(5 as never, 'a', { host }), 'source', 'or a stream of bytes'],

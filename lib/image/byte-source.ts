@@ -1,0 +1,61 @@
+import { Readable } from 'node:stream';
+import { CloisterError } from '../errors.js';
+import { abortError, onAbort, throwIfAborted } from '../shared/abort.js';
+import { deferred } from '../shared/deferred.js';
+
+/** Bytes as they come: a `Readable` of Node's, a `ReadableStream` of the web's, an async generator. */
+export type ByteSource = AsyncIterable<Uint8Array>;
+
+/**
+ * To be called when a source is handed over: a stream may fail before anybody reads it, which ends an application that does not
+ * listen. Whoever reads it then is told.
+ */
+export function expectFailure(source: string | ByteSource): void {
+  if (source instanceof Readable) source.on('error', () => undefined);
+}
+
+/**
+ * What a source of the caller's gives, until it ends or somebody aborts, also while the source keeps us waiting. It is closed in
+ * any case. Chunks are the reader's: the source may use its buffer again.
+ *
+ * @param option - for messages: how the caller handed it over.
+ * @throws CloisterError `ERR_INVALID_OPTION` for a chunk that is no bytes, `ERR_ABORTED`; what the source throws.
+ */
+export async function* readSource(
+  source: ByteSource,
+  option: string,
+  what: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  throwIfAborted(signal, what);
+  const end = deferred<never>();
+  using _listening = onAbort(signal, () => signal && end.reject(abortError(signal, what)));
+  const iterator = source[Symbol.asyncIterator]();
+  let isOver = false;
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), end.promise]);
+      if (next.done === true) {
+        isOver = true;
+        return;
+      }
+      if (!(next.value instanceof Uint8Array))
+        throw new CloisterError('ERR_INVALID_OPTION', `${option}: expected a stream of Uint8Arrays`, {
+          subject: option,
+          hint: 'a Readable gives them unless it has an encoding',
+        });
+      // Not of Buffer, whose slice() is a view.
+      yield Uint8Array.prototype.slice.call(next.value);
+      throwIfAborted(signal, what);
+    }
+  } finally {
+    // A source that hangs would keep us waiting here, too.
+    if (!isOver) void close(iterator, source);
+  }
+}
+
+/** A generator that waits does not hear of return(): a stream is told itself. */
+async function close(iterator: AsyncIterator<Uint8Array>, source: ByteSource): Promise<void> {
+  if (source instanceof Readable) source.destroy();
+  await Promise.resolve(iterator.return?.()).catch(() => undefined);
+}
