@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Sandbox } from 'cloister';
@@ -25,7 +24,6 @@ function usedBytes(): number {
 
 async function watchAll(boxes: readonly Sandbox[], seconds: number): Promise<number> {
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
   const watch = async (box: Sandbox): Promise<void> => {
     const stats = box.stats({ interval: '1s', signal: stop.signal });
     while ((await stats.next()).done !== true);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CgroupLimits } from '../cgroup/limits.js';
 import type { CgroupReport } from '../cgroup/manager.js';
 import type { CgroupSample } from '../cgroup/usage.js';
@@ -44,15 +43,40 @@ function toStats(now: Sample, before: Sample | undefined, limits: CgroupLimits):
 
 /** The first sample has no processor percentage to tell: it is about the time since the one before. */
 export async function* sampleStats(options: SampleOptions): AsyncGenerator<SandboxStats, void> {
-  const stop = new AbortController();
-  const end = (): void => stop.abort();
-  void options.ended.then(end, end);
-  using _listening = onAbort(options.signal, end);
+  const nap = new Nap(options.intervalMs);
+  void options.ended.then(nap.end, nap.end);
+  using _listening = onAbort(options.signal, nap.end);
   let before: Sample | undefined;
-  while (!stop.signal.aborted && options.signal?.aborted !== true) {
+  while (!nap.isOver && options.signal?.aborted !== true) {
     const now: Sample = { ...options.cgroup.sample(before), atMs: performance.now() };
     yield toStats(now, before, options.limits());
     before = now;
-    await sleep(timerMs(options.intervalMs), undefined, { signal: stop.signal }).catch(() => undefined);
+    await nap.next();
   }
+}
+
+/** Times between samples. An AbortSignal for each of them would cost as much as the sample. */
+class Nap {
+  isOver = false;
+  readonly #ms: number;
+  #timer: NodeJS.Timeout | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(ms: number) {
+    this.#ms = timerMs(ms);
+  }
+
+  next(): Promise<void> {
+    if (this.isOver) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      this.#timer = setTimeout(resolve, this.#ms);
+    });
+  }
+
+  readonly end = (): void => {
+    this.isOver = true;
+    clearTimeout(this.#timer);
+    this.#wake();
+  };
 }

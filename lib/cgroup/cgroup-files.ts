@@ -21,7 +21,9 @@ export interface CgroupFiles {
   /** Writes to a file that exists. */
   write(path: string, value: string): void;
   read(path: string): string;
-  open(path: string, mode: 'write' | 'directory'): number;
+  /** From its beginning, whatever was read of it before. @param fd - opened for `'read'`. */
+  readOpen(fd: number, path: string): string;
+  open(path: string, mode: 'read' | 'write' | 'directory'): number;
   /** Gives a file to a user; its group stays. */
   chown(path: string, uid: number): void;
   close(fd: number): void;
@@ -35,7 +37,7 @@ const chunk = Buffer.allocUnsafeSlow(16_384);
 function readAll(fd: number): string {
   let text = '';
   for (;;) {
-    const length = readSync(fd, chunk, 0, chunk.length, null);
+    const length = readSync(fd, chunk, 0, chunk.length, text.length);
     text += chunk.toString('latin1', 0, length);
     if (length === 0 || (length < chunk.length && text.endsWith('\n'))) return text;
   }
@@ -67,6 +69,12 @@ export function errnoOf(error: unknown): string | undefined {
   return CloisterError.is(error) ? error.errno : undefined;
 }
 
+const FLAGS = {
+  read: constants.O_RDONLY,
+  write: constants.O_WRONLY,
+  directory: constants.O_RDONLY | constants.O_DIRECTORY,
+} as const;
+
 export const kernelCgroupFiles: CgroupFiles = {
   makeDirectory: (path) => attempt('mkdir(2)', path, () => mkdirSync(path, 0o755)),
   removeDirectory: (path) => attempt('rmdir(2)', path, () => rmdirSync(path)),
@@ -80,16 +88,17 @@ export const kernelCgroupFiles: CgroupFiles = {
     }
   },
   read(path) {
-    const fd = attempt('open(2)', path, () => openSync(path, constants.O_RDONLY));
+    const fd = this.open(path, 'read');
     try {
-      return attempt('read(2)', path, () => readAll(fd));
+      return this.readOpen(fd, path);
     } finally {
       closeSync(fd);
     }
   },
+  readOpen: (fd, path) => attempt('pread(2)', path, () => readAll(fd)),
   open(path, mode) {
     // Neither O_CREAT nor O_TRUNC: a missing control file shall be ENOENT. libuv adds O_CLOEXEC.
-    const flags = mode === 'write' ? constants.O_WRONLY : constants.O_RDONLY | constants.O_DIRECTORY;
+    const flags = FLAGS[mode];
     return attempt('open(2)', path, () => openSync(path, flags));
   },
   chown: (path, uid) => attempt('chown(2)', path, () => chownSync(path, uid, -1 >>> 0)),

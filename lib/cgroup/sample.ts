@@ -14,14 +14,14 @@ function serving(state: GroupState, controller: ControllerName): GroupDirectory 
 
 function readClock(state: GroupState): string | undefined {
   const directory = serving(state, 'cpuacct');
-  return directory?.read(directory.tree.version === 1 ? 'cpuacct.usage' : 'cpu.stat');
+  return directory?.readOften(directory.tree.version === 1 ? 'cpuacct.usage' : 'cpu.stat');
 }
 
 /** Memory can be taken back from those that sleep; v2 counts what is written back on their behalf. */
 function readRestless(state: GroupState): Partial<CgroupUsage> {
   const { context } = state;
   const memory = serving(state, 'memory');
-  const bytes = memory?.read(memory.tree.version === 1 ? 'memory.usage_in_bytes' : 'memory.current');
+  const bytes = memory?.readOften(memory.tree.version === 1 ? 'memory.usage_in_bytes' : 'memory.current');
   const io = serving(state, 'io');
   const written = CONTROLLERS.find(({ name }) => name === 'io');
   return {

@@ -52,6 +52,7 @@ export class FakeCgroupfs {
       removeDirectory: (path) => this.#removeDirectory(path),
       write: (path, value) => this.#write(path, value),
       read: (path) => this.#read(path),
+      readOpen: (fd, path) => (this.open.get(fd) === path ? this.#read(path) : refuse('pread(2)', 'EBADF', path)),
       open: (path, mode) => this.#open(path, mode),
       chown: (path, uid) => void this.owners.set(path, uid),
       close: (fd) => void this.open.delete(fd),
@@ -164,7 +165,7 @@ export class FakeCgroupfs {
     return group.files.get(name) ?? refuse('open(2)', 'ENOENT', path);
   }
 
-  #open(path: string, mode: 'write' | 'directory'): number {
+  #open(path: string, mode: 'read' | 'write' | 'directory'): number {
     if (mode === 'directory') this.#group(path, 'open(2)');
     else this.#read(path);
     this.open.set(this.#nextFd, path);
