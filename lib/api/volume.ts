@@ -9,6 +9,8 @@ export type VolumeMount =
 export const Volume = {
   /**
    * A file or directory of the host. Owners are mapped: root inside may do with the host root's files what the mount allows.
+   * If it is writable, that includes files with the set-user-id bit, which make whoever runs them on the host its root: give a
+   * directory that only trusted users can enter, or one on a file system that is mounted `nosuid`.
    *
    * @param source - absolute path on the host, without symbolic links.
    * @param target - absolute path inside; made if it is missing. Both are checked where the sandbox is made.
