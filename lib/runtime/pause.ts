@@ -6,14 +6,19 @@ import { within } from '../shared/within.js';
 /** Whether everything in a sandbox stands still. Its init does, too: what it is asked for happens when it goes on. */
 export class Pause {
   readonly #ended: Promise<never>;
+  readonly #isEnding: () => boolean;
   #over = deferred<void>();
   #isHeld = false;
   #times = 0;
 
-  /** @param gone - resolves when the sandbox ends, which no freezer waits for. */
-  constructor(gone: Promise<void>) {
+  /**
+   * @param gone - resolves when the sandbox has ended, which no freezer waits for.
+   * @param isEnding - whether somebody here has asked it to: processes that die are hard to hold.
+   */
+  constructor(gone: Promise<void>, isEnding: () => boolean) {
+    this.#isEnding = isEnding;
     this.#ended = gone.then(() => {
-      throw new CloisterError('ERR_SANDBOX_STATE', 'the sandbox ended before all of it stood still');
+      throw hasEnded();
     });
     this.#ended.catch(() => this.#letGo());
   }
@@ -30,7 +35,7 @@ export class Pause {
       await Promise.race([cgroup.freeze(), this.#ended]);
     } catch (error) {
       this.#letGo();
-      throw error;
+      throw this.#isEnding() ? hasEnded() : error;
     }
   }
 
@@ -55,3 +60,6 @@ export class Pause {
     this.#over = deferred<void>();
   }
 }
+
+const hasEnded = (): CloisterError =>
+  new CloisterError('ERR_SANDBOX_STATE', 'the sandbox ended before all of it stood still');

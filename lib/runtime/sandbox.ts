@@ -36,7 +36,7 @@ export class RunningSandbox implements CommandPlace {
   readonly released: Promise<void>;
   readonly #ready = deferred<void>();
   readonly #gone = deferred<void>();
-  readonly pause = new Pause(this.#gone.promise);
+  readonly pause = new Pause(this.#gone.promise, () => this.#isEnding);
   readonly #root = new ImageRoot();
   readonly #commands: SandboxCommands;
   #resources: SandboxResources | undefined;

@@ -111,7 +111,7 @@ describe('paths', () => {
   test('a FIFO, a device, a socket and nothing', async () => {
     execFileSync('mkfifo', [lab.path('fifo')]);
     for (const given of [lab.path('fifo'), '/dev/zero', lab.path('nothing')])
-      await lab.refuses(given, 'ERR_INVALID_OPTION', 'path: expected an archive');
+      await lab.refuses(given, 'ERR_INVALID_OPTION', 'source: expected an archive');
   });
 
   test('directories', async () => {
