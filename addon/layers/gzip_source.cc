@@ -13,7 +13,6 @@ constexpr size_t kInputBytes = size_t{128} * 1024;
 constexpr int kNoFlush = 0;
 constexpr int kOk = 0;
 constexpr int kStreamEnd = 1;
-constexpr int kBufferError = -5;  // nothing to do: more input is needed
 constexpr int kMemoryError = -4;
 constexpr int kGzipOfLargestWindow = 16 + 15;
 
@@ -80,8 +79,8 @@ Result<size_t> GzipSource::Read(void* buffer, size_t size) {
       break;
     }
     if (code == kMemoryError) return Error("inflate(3)", ENOMEM, "zlib");
-    if (code != kOk && code != kBufferError)
-      return Damaged(stream_.msg != nullptr ? stream_.msg : "it needs a dictionary");
+    // There is input and room for output: whatever else it says, it cannot go on.
+    if (code != kOk) return Damaged(stream_.msg != nullptr ? stream_.msg : "it needs a dictionary");
   }
   return Result<size_t>(most - stream_.avail_out);
 }

@@ -54,7 +54,6 @@ export class Sandbox
   readonly #spec: SandboxSpec;
   readonly #events: CommandEvents;
   readonly #commits: SandboxCommits;
-  /** What `remove` cannot do, `wait` tells. */
   #listening: Disposable | undefined;
   #running: RunningSandbox | undefined;
   #health: HealthMonitor | undefined;
@@ -212,8 +211,8 @@ export class Sandbox
   }
 
   /**
-   * SIGTERM to the main process of every command, and SIGKILL to what is left when the time is over. Resolves when nothing is left;
-   * a paused sandbox is resumed first.
+   * SIGTERM, or what the image names, to the main process of every command, and SIGKILL to what is left when the time is over.
+   * Resolves when nothing is left; a paused sandbox is resumed first.
    *
    * @param options - `timeout` in milliseconds or as `'10s'` (the default).
    */
@@ -298,6 +297,7 @@ export class Sandbox
       await this.#running.end();
       throwIfAborted(signal);
     }
+    // What `remove` cannot do, `wait` tells.
     this.#listening = onAbort(signal, () => void this.remove().catch(() => undefined));
     this.#change('running', 'started');
     this.#health = watchHealth(this.#running, this.#spec, {

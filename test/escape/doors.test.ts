@@ -71,7 +71,7 @@ test("userNamespace: 'host': root inside may look at its own init, which is stil
 /** System calls that the filter kept away; none of them reaches anything outside. */
 const UNFILTERED = [
   'unshare_user', 'clone_user', 'clone3_user', 'bpf', 'perf', 'io_uring', 'userfaultfd', 'keyctl', 'add_key',
-  'request_key', 'quota', 'fanotify', 'vsock', 'no_filter', 'cookie',
+  'request_key', 'quota', 'fanotify', 'vsock', 'no_filter', 'cookie', 'line_discipline', 'line_discipline_compat',
 ]; // prettier-ignore
 
 /** What CAP_SYS_ADMIN is for, in namespaces of one's own. */

@@ -206,6 +206,24 @@ static int try_foreign_abstract_socket(void) {
 DOOR(inject_input, ioctl(0, TIOCSTI, "x") == 0 || ioctl(1, TIOCSTI, "x") == 0 || ioctl(open("/dev/tty", O_RDWR), TIOCSTI, "x") == 0)
 /* The kernel looks at 32 bits of the request: more are no way around a filter. */
 DOOR(inject_input_wide, syscall(SYS_ioctl, 0, TIOCSTI | 1L << 32, "x") == 0 || syscall(SYS_ioctl, 1, TIOCSTI | 1L << 63, "x") == 0)
+#ifdef __x86_64__
+/* The way into the kernel of 32-bit programs, with numbers of its own. Any program has it, where the kernel does; pointers have to fit. */
+static long compat_ioctl(int fd, long request, long argument) {
+  long result;
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(54L), "b"((long)fd), "c"(request), "d"(argument) : "memory", "r8", "r9", "r10", "r11");
+  return result;
+}
+static long low_memory(void) {
+  return (long)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+}
+#else
+static long compat_ioctl(int fd, long request, long argument) { return ioctl(fd, request, argument); }
+static long low_memory(void) { return (long)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+#endif
+DOOR(inject_input_compat, compat_ioctl(0, TIOCSTI, low_memory()) == 0 || compat_ioctl(open("/dev/tty", O_RDWR), TIOCSTI, low_memory()) == 0)
+/* N_TTY, which is there already: whoever may choose it may choose others, whose modules the kernel loads. */
+DOOR(line_discipline, ioctl(open("/dev/ptmx", O_RDWR | O_NOCTTY), TIOCSETD, &(int){0}) == 0)
+DOOR(line_discipline_compat, compat_ioctl(open("/dev/ptmx", O_RDWR | O_NOCTTY), TIOCSETD, low_memory()) == 0)
 DOOR(console_selection, ioctl(0, TIOCLINUX, (char[]){2, 0}) == 0)
 DOOR(console_take, ioctl(0, TIOCCONS, 0) == 0)
 DOOR(be_nice, setpriority(PRIO_PROCESS, 0, -5) == 0)
@@ -249,7 +267,8 @@ static const struct door doors[] = {
     NAMED(compare_init),    NAMED(limit_init),    NAMED(schedule_init),     NAMED(move_pages),       NAMED(migrate_pages),
     NAMED(advise_init),     NAMED(kill_init),     NAMED(kill_host),         NAMED(packet_socket),    NAMED(raw_socket),
     NAMED(vsock),           NAMED(netfilter_options), NAMED(take_link_down), NAMED(other_links),     NAMED(reaches_outside),
-    NAMED(foreign_abstract_socket), NAMED(inject_input), NAMED(inject_input_wide), NAMED(console_selection), NAMED(console_take), NAMED(be_nice),
+    NAMED(foreign_abstract_socket), NAMED(inject_input), NAMED(inject_input_wide), NAMED(inject_input_compat),
+    NAMED(line_discipline), NAMED(line_discipline_compat), NAMED(console_selection), NAMED(console_take), NAMED(be_nice),
     NAMED(real_time),       NAMED(raise_files),   NAMED(raise_core),        NAMED(wake_alarm),       NAMED(securebits),
     NAMED(ambient),         NAMED(new_privileges), NAMED(no_filter),        NAMED(capset_all),       NAMED(chroot_out),
 };

@@ -1,7 +1,5 @@
 // Any archive gets an index or a fault. An index is sealed, says how long it is, keeps to its limits and is the same again.
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,11 +9,13 @@
 
 #include "../../../addon/kernel/unique_fd.h"
 #include "../../../addon/layers/erofs_index.h"
+#include "require.h"
 #include "sign_headers.h"
 
 namespace {
 
 using cloister::UniqueFd;
+using cloister::fuzz::Require;
 using cloister::layers::IndexOptions;
 using cloister::layers::IndexReport;
 using cloister::layers::IndexTar;
@@ -23,12 +23,6 @@ using cloister::layers::MemorySource;
 
 constexpr uint64_t kMaxEntries = 300;
 constexpr uint64_t kMaxIndexBytes = 1 << 20;
-
-void Require(bool holds, const char* what) {
-  if (holds) return;
-  fprintf(stderr, "%s\n", what);
-  abort();
-}
 
 UniqueFd EmptyFile() {
   UniqueFd file(memfd_create("index", MFD_CLOEXEC));

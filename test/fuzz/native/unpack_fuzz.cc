@@ -2,8 +2,6 @@
 // The input: how to unpack, and the archive. Everything happens on a file system that goes away with this process.
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,11 +11,13 @@
 
 #include "../../../addon/layers/remove_tree.h"
 #include "../../../addon/layers/unpacker.h"
+#include "require.h"
 #include "sign_headers.h"
 
 namespace {
 
 using cloister::UniqueFd;
+using cloister::fuzz::Require;
 using cloister::layers::MemorySource;
 using cloister::layers::Unpacker;
 using cloister::layers::UnpackOptions;
@@ -26,12 +26,6 @@ using cloister::layers::Whiteouts;
 constexpr const char* kPlace = "/mnt";
 constexpr const char* kCanaries[] = {"/mnt", "/mnt/outside", "/mnt/outside/secret", "/mnt/outside/link"};
 struct timespec changed_before[4];
-
-void Require(bool holds, const char* what) {
-  if (holds) return;
-  fprintf(stderr, "%s\n", what);
-  abort();
-}
 
 // The time of any change of an inode, which nobody can set back.
 struct timespec ChangeOf(const char* path) {

@@ -1,45 +1,22 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Host, Image, Sandbox } from '../../../../lib/index.js';
+import { describe, expect, test } from 'vitest';
+import { Image, Sandbox, type Host } from '../../../../lib/index.js';
 import { importTestImage } from '../../../support/archives.js';
 import { busyboxImage, busyboxLayer } from '../../../support/busybox-image.js';
-import { makeScratch } from '../../../support/scratch.js';
+import { HostLab } from '../../../support/host-lab.js';
 import { skopeo } from '../../../support/skopeo.js';
 import { layerOf, testImage, testIndex } from '../../../support/test-image.js';
 
 const HERE = process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64';
 const THERE = process.arch === 'arm64' ? 'linux/amd64' : 'linux/arm64';
 
-let scratch: ReturnType<typeof makeScratch>;
-let host: Host;
-let other: Host;
-const path = (name: string): string => join(scratch.path, name);
-
-function openHost(name: string): Host {
-  return new Host({
-    root: path(name),
-    stateDir: path(`${name}-state`),
-    storage: 'overlay',
-    registries: { useCredentialFiles: false },
-  });
-}
-
-beforeEach(() => {
-  scratch = makeScratch('archives');
-  host = openHost('host');
-  other = openHost('other');
-});
-afterEach(async () => {
-  await host.close();
-  await other.close();
-  scratch[Symbol.dispose]();
-});
+const lab = new HostLab('archives');
+const path = (name: string): string => lab.path(name);
 
 const run = (program: string, ...args: string[]): string =>
-  execFileSync(program, args, { cwd: scratch.path, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  execFileSync(program, args, { cwd: lab.path(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 /** Podman with a store of its own. */
 const podman = (...args: string[]): string =>
@@ -54,10 +31,13 @@ const CONFIG = { Labels: { made: 'here' }, User: '0', WorkingDir: '/bin', Env: [
 describe.each(['oci', 'docker'] as const)('%s', (format) => {
   test('what is saved is read by skopeo and Podman, and comes back as it was', async () => {
     const made = busyboxImage('one', CONFIG);
-    const image = await importTestImage(host, made, 'docker.io/library/app:1');
+    const image = await importTestImage(lab.host, made, 'docker.io/library/app:1');
     await image.tag('registry.example:5000/team/app:2');
-    const second = await importTestImage(host, busyboxImage('two', CONFIG), 'registry.example/second:1');
-    await Image.save(['app:1', 'registry.example:5000/team/app:2', second], path('images.tar'), { format, host });
+    const second = await importTestImage(lab.host, busyboxImage('two', CONFIG), 'registry.example/second:1');
+    await Image.save(['app:1', 'registry.example:5000/team/app:2', second], path('images.tar'), {
+      format,
+      host: lab.host,
+    });
 
     const kind = format === 'oci' ? 'oci-archive' : 'docker-archive';
     const reference = format === 'oci' ? 'docker.io/library/app:1' : 'app:1';
@@ -76,67 +56,67 @@ describe.each(['oci', 'docker'] as const)('%s', (format) => {
     expect(`sha256:${loaded!.Id}`).toBe(second.id);
     expect(loaded!.RootFS.Layers).toEqual(second.layers.map(({ diffId }) => diffId));
 
-    const back = await Image.load(path('images.tar'), { host: other });
+    const back = await Image.load(path('images.tar'), { host: lab.other });
     expect(back.map(({ reference: name }) => name).sort()).toEqual([
       'docker.io/library/app:1',
       'registry.example/second:1',
       'registry.example:5000/team/app:2',
     ]);
     for (const each of back) {
-      const original = await Image.get(each.reference, { host });
+      const original = await Image.get(each.reference, { host: lab.host });
       expect(each.id).toBe(original.id);
       if (format === 'oci') expect(each.digest).toBe(original.digest);
-      expect(await which(each, other)).toBe(each.reference.includes('second') ? 'two' : 'one');
+      expect(await which(each, lab.other)).toBe(each.reference.includes('second') ? 'two' : 'one');
     }
-    expect(await other.images.use('looking', undefined, ({ context }) => context.content.verify())).toEqual([]);
+    expect(await lab.other.images.use('looking', undefined, ({ context }) => context.content.verify())).toEqual([]);
   });
 
   test('what Podman saves is loaded and runs', async () => {
-    const image = await importTestImage(host, busyboxImage('one', CONFIG), 'registry.example/podman:1');
+    const image = await importTestImage(lab.host, busyboxImage('one', CONFIG), 'registry.example/podman:1');
     await image.save(path('in.tar'), { format: 'oci' });
     podman('load', '-i', path('in.tar'));
     podman('save', '--format', `${format}-archive`, '-o', path('out.tar'), 'registry.example/podman:1');
-    const [back] = await Image.load(path('out.tar'), { host: other });
+    const [back] = await Image.load(path('out.tar'), { host: lab.other });
     expect(back).toMatchObject({ reference: 'registry.example/podman:1', labels: { made: 'here' } });
-    expect(await which(back!, other)).toBe('one');
+    expect(await which(back!, lab.other)).toBe('one');
   });
 
   test('what skopeo copies is loaded and runs, compressed or not', async () => {
-    const image = await importTestImage(host, busyboxImage('one', CONFIG), 'app:1');
+    const image = await importTestImage(lab.host, busyboxImage('one', CONFIG), 'app:1');
     await image.save(path('in.tar'));
     const kind = format === 'oci' ? 'oci-archive' : 'docker-archive';
     await skopeo('copy', `oci-archive:${path('in.tar')}`, `${kind}:${path('out.tar')}:registry.example/copied:3`);
     for (const pack of ['cat', 'gzip -c', 'zstd -c']) {
       execFileSync('sh', ['-c', `${pack} < ${path('out.tar')} > ${path('packed')}`]);
-      const [back] = await Image.load(path('packed'), { host: other });
+      const [back] = await Image.load(path('packed'), { host: lab.other });
       expect(back!.reference).toBe('registry.example/copied:3');
-      expect(await which(back!, other)).toBe('one');
-      await Image.prune({ all: true, host: other });
+      expect(await which(back!, lab.other)).toBe('one');
+      await Image.prune({ all: true, host: lab.other });
     }
   });
 });
 
 test('umoci unpacks what is saved as a directory, and what umoci makes is loaded', async () => {
-  const image = await importTestImage(host, busyboxImage('one', CONFIG), 'app:1');
+  const image = await importTestImage(lab.host, busyboxImage('one', CONFIG), 'app:1');
   await image.save(path('layout'), { directory: true });
   run('umoci', 'unpack', '--image', 'layout:docker.io/library/app:1', 'bundle');
   expect(readFileSync(path('bundle/rootfs/which'), 'utf8')).toBe('one');
   writeFileSync(path('bundle/rootfs/which'), 'umoci');
   run('umoci', 'repack', '--image', 'layout:2', 'bundle');
-  const back = await Image.load(path('layout'), { host: other });
+  const back = await Image.load(path('layout'), { host: lab.other });
   expect(back.map(({ reference }) => reference)).toEqual(['docker.io/library/app:1', 'localhost/layout:2']);
-  expect(await which(back[0]!, other)).toBe('one');
-  expect(await which(back[1]!, other)).toBe('umoci');
-  const [named] = await Image.load(path('layout'), { host: other, repository: 'me/app' });
+  expect(await which(back[0]!, lab.other)).toBe('one');
+  expect(await which(back[1]!, lab.other)).toBe('umoci');
+  const [named] = await Image.load(path('layout'), { host: lab.other, repository: 'me/app' });
   expect(named!.reference).toBe('docker.io/library/app:1');
-  expect((await Image.get('me/app:2', { host: other })).digest).toBe(back[1]!.digest);
+  expect((await Image.get('me/app:2', { host: lab.other })).digest).toBe(back[1]!.digest);
 });
 
 test('skopeo copies to a layout with a tag alone', async () => {
-  const image = await importTestImage(host, busyboxImage('one'), 'app:1');
+  const image = await importTestImage(lab.host, busyboxImage('one'), 'app:1');
   await image.save(path('in.tar'));
   await skopeo('copy', `oci-archive:${path('in.tar')}`, `oci:${path('My Layout.oci')}:v1`);
-  expect((await Image.load(path('My Layout.oci'), { host: other }))[0]!.reference).toBe('localhost/my-layout:v1');
+  expect((await Image.load(path('My Layout.oci'), { host: lab.other }))[0]!.reference).toBe('localhost/my-layout:v1');
 });
 
 test('an index with several platforms stays one; a platform of it can be saved alone', async () => {
@@ -144,22 +124,24 @@ test('an index with several platforms stays one; a platform of it can be saved a
     testImage([busyboxLayer(), layerOf({ which: platform })], { architecture: platform.slice(6) }),
   );
   const index = testIndex({ [HERE]: here!, [THERE]: there! });
-  const image = await importTestImage(host, here!, 'multi:1', { index, others: [there!] });
+  const image = await importTestImage(lab.host, here!, 'multi:1', { index, others: [there!] });
   expect(image.target).toBe(index.descriptor.digest);
   await image.save(path('multi.tar'));
   const raw = await skopeo('inspect', '--raw', `oci-archive:${path('multi.tar')}`);
   expect((JSON.parse(raw) as { manifests: { digest: string }[] }).manifests).toHaveLength(2);
-  const [back] = await Image.load(path('multi.tar'), { host: other });
+  const [back] = await Image.load(path('multi.tar'), { host: lab.other });
   expect(back).toMatchObject({ digest: here!.manifest.digest, target: index.descriptor.digest });
-  expect(await which(back!, other)).toBe(HERE);
+  expect(await which(back!, lab.other)).toBe(HERE);
   expect((await back!.inspect()).platforms).toMatchObject([{ isHere: true }, { isHere: true }]);
 
   for (const format of ['oci', 'docker'] as const) {
     await back!.save(path(`${format}.tar`), { format, platform: THERE });
-    const [alone] = await Image.load(path(`${format}.tar`), { host, platform: THERE });
+    const [alone] = await Image.load(path(`${format}.tar`), { host: lab.host, platform: THERE });
     expect(alone).toMatchObject({ platform: THERE, id: there!.config.digest });
   }
-  await expect(Image.load(path('docker.tar'), { host })).rejects.toMatchObject({ code: 'ERR_PLATFORM_NOT_FOUND' });
+  await expect(Image.load(path('docker.tar'), { host: lab.host })).rejects.toMatchObject({
+    code: 'ERR_PLATFORM_NOT_FOUND',
+  });
   await expect(back!.save(path('none.tar'), { platform: 'linux/riscv64' })).rejects.toMatchObject({
     code: 'ERR_PLATFORM_NOT_FOUND',
   });
@@ -167,13 +149,13 @@ test('an index with several platforms stays one; a platform of it can be saved a
 });
 
 test('the same images make the same archive, which replaces what was there', async () => {
-  const image = await importTestImage(host, busyboxImage('one'), 'app:1');
+  const image = await importTestImage(lab.host, busyboxImage('one'), 'app:1');
   for (const format of ['oci', 'docker'] as const) {
     await image.save(path('a.tar'), { format });
     await image.save(path('b.tar'), { format });
     expect(readFileSync(path('a.tar')).equals(readFileSync(path('b.tar')))).toBe(true);
   }
-  expect(readdirSync(scratch.path).filter((name) => name.includes('cloister-'))).toEqual([]);
+  expect(readdirSync(lab.path()).filter((name) => name.includes('cloister-'))).toEqual([]);
 });
 
 test('Docker images keep their configuration in an OCI layout, and layers of any kind in a Docker archive', async () => {
@@ -181,17 +163,17 @@ test('Docker images keep their configuration in an OCI layout, and layers of any
     docker: true,
     config: { Env: ['PATH=/bin'], Healthcheck: { Test: ['CMD', 'true'] } },
   });
-  const image = await importTestImage(host, docker, 'app:1');
+  const image = await importTestImage(lab.host, docker, 'app:1');
   await image.save(path('oci'), { directory: true });
   run('umoci', 'unpack', '--image', 'oci:docker.io/library/app:1', 'bundle');
-  const [back] = await Image.load(path('oci'), { host: other });
+  const [back] = await Image.load(path('oci'), { host: lab.other });
   expect(back).toMatchObject({ id: docker.config.digest, config: { healthcheck: { kind: 'exec' } } });
   expect(back!.digest).not.toBe(image.digest);
 });
 
 test('layers that are compressed inside a Docker archive are read, too', async () => {
   const made = busyboxImage('one');
-  const image = await importTestImage(host, made, 'app:1');
+  const image = await importTestImage(lab.host, made, 'app:1');
   await image.save(path('plain.tar'), { format: 'docker' });
   mkdirSync(path('files'));
   run('tar', '-xf', path('plain.tar'), '-C', path('files'));
@@ -200,7 +182,7 @@ test('layers that are compressed inside a Docker archive are read, too', async (
     writeFileSync(layer, gzipSync(readFileSync(layer)));
   }
   run('tar', '-cf', path('packed.tar'), '-C', path('files'), '.');
-  const [back] = await Image.load(path('packed.tar'), { host: other });
+  const [back] = await Image.load(path('packed.tar'), { host: lab.other });
   expect(back!.layers.map(({ diffId }) => diffId)).toEqual(made.diffIds);
-  expect(await which(back!, other)).toBe('one');
+  expect(await which(back!, lab.other)).toBe('one');
 });

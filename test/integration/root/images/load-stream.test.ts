@@ -1,39 +1,20 @@
 import { createReadStream, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Host, Image, Sandbox } from '../../../../lib/index.js';
+import { Image, Sandbox } from '../../../../lib/index.js';
 import { importTestImage } from '../../../support/archives.js';
 import { busyboxImage } from '../../../support/busybox-image.js';
+import { HostLab } from '../../../support/host-lab.js';
 import { noise } from '../../../support/noise.js';
 import { rejection } from '../../../support/rejection.js';
-import { makeScratch } from '../../../support/scratch.js';
 
-let scratch: ReturnType<typeof makeScratch>;
-let host: Host;
-let other: Host;
-const path = (name: string): string => join(scratch.path, name);
-
-function openHost(name: string): Host {
-  const options = { storage: 'overlay', registries: { useCredentialFiles: false } } as const;
-  return new Host({ root: path(name), stateDir: path(`${name}-state`), ...options });
-}
-
-beforeEach(() => {
-  scratch = makeScratch('load-stream');
-  host = openHost('host');
-  other = openHost('other');
-});
-afterEach(async () => {
-  await host.close();
-  await other.close();
-  scratch[Symbol.dispose]();
-});
+const lab = new HostLab('load-stream');
+const path = (name: string): string => lab.path(name);
 
 async function saved(format: 'oci' | 'docker'): Promise<Buffer> {
-  const image = await importTestImage(host, busyboxImage('one'), 'docker.io/library/app:1');
+  const image = await importTestImage(lab.host, busyboxImage('one'), 'docker.io/library/app:1');
   await image.save(path('images.tar'), { format });
   return readFileSync(path('images.tar'));
 }
@@ -62,9 +43,9 @@ describe.each(['oci', 'docker'] as const)('%s', (format) => {
     ['gzip', (bytes) => pieces(gzipSync(bytes), 70_000)],
   ])('%s', async (_, make) => {
     const bytes = await saved(format);
-    const [image] = await Image.load(make(bytes), { host: other });
+    const [image] = await Image.load(make(bytes), { host: lab.other });
     expect(image?.reference).toBe('docker.io/library/app:1');
-    expect((await Sandbox.run(['cat', '/which'], { image: image!, host: other })).stdout).toBe('one');
+    expect((await Sandbox.run(['cat', '/which'], { image: image!, host: lab.other })).stdout).toBe('one');
   });
 });
 
@@ -74,7 +55,7 @@ describe('what fails leaves nothing', () => {
   beforeEach(async () => {
     bytes = await saved('oci');
     mkdirSync(path('other'), { recursive: true });
-    await Image.list({ host: other });
+    await Image.list({ host: lab.other });
     before = list();
   });
   afterEach(() => expect(list()).toEqual(before));
@@ -85,7 +66,7 @@ describe('what fails leaves nothing', () => {
     ['noise', () => noise(3, 20_480)],
     ['damaged gzip', (all) => gzipSync(all).subarray(0, 5000)],
   ])('%s', async (_, spoil) => {
-    const error = await rejection(Image.load(pieces(spoil(bytes), 4096), { host: other }));
+    const error = await rejection(Image.load(pieces(spoil(bytes), 4096), { host: lab.other }));
     expect(error.code).toBe('ERR_IMAGE_INVALID');
     expect(error.message).toContain('the stream');
   });
@@ -93,23 +74,23 @@ describe('what fails leaves nothing', () => {
   test('a byte that was changed', async () => {
     const at = bytes.indexOf('lib/busybox') < 0 ? bytes.length >> 1 : bytes.indexOf('lib/busybox');
     bytes[at] = (bytes[at] ?? 0) ^ 1;
-    expect((await rejection(Image.load(pieces(bytes, 4096), { host: other }))).code).toBe('ERR_DIGEST_MISMATCH');
+    expect((await rejection(Image.load(pieces(bytes, 4096), { host: lab.other }))).code).toBe('ERR_DIGEST_MISMATCH');
   });
 
   test('text, and what the source throws', async () => {
     const text = createReadStream(path('images.tar'), { encoding: 'utf8' });
-    expect(await rejection(Image.load(text, { host: other }))).toMatchObject({
+    expect(await rejection(Image.load(text, { host: lab.other }))).toMatchObject({
       code: 'ERR_INVALID_OPTION',
       subject: 'source',
     });
     const failing = Readable.from(pieces(bytes, 4096)).on('data', () =>
       failing.destroy(new RangeError('of the source')),
     );
-    await expect(Image.load(failing, { host: other })).rejects.toThrow('of the source');
+    await expect(Image.load(failing, { host: lab.other })).rejects.toThrow('of the source');
     const missing = (): Readable => createReadStream(path('missing'));
     const error = { code: 'ERR_KERNEL', errno: 'ENOENT' };
-    expect(await rejection(Image.load(missing(), { host: other }))).toMatchObject(error);
-    await expect(Image.import(missing(), 'app', { host: other })).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await rejection(Image.load(missing(), { host: lab.other }))).toMatchObject(error);
+    await expect(Image.import(missing(), 'app', { host: lab.other })).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   test.each(['load', 'import'] as const)('an abort of a %s that waits for its source', async (verb) => {
@@ -117,7 +98,7 @@ describe('what fails leaves nothing', () => {
     const waiting = new Readable({ read: () => undefined });
     waiting.push(bytes.subarray(0, 4096));
     setTimeout(() => abort.abort(), 50);
-    const options = { host: other, signal: abort.signal };
+    const options = { host: lab.other, signal: abort.signal };
     const operation = verb === 'load' ? Image.load(waiting, options) : Image.import(waiting, 'app', options);
     expect((await rejection(operation)).code).toBe('ERR_ABORTED');
     expect(waiting.destroyed).toBe(true);
