@@ -50,7 +50,7 @@ std::string Index(const std::string& archive, const IndexOptions& options) {
     return "";
   }
   const IndexReport& report = made.value();
-  const std::string bytes = Contents(file.get());
+  std::string bytes = Contents(file.get());
   Require(seal.value().image_bytes == bytes.size() && report.bytes == bytes.size(), "the length of the index");
   Require(seal.value().archive_bytes == report.archive_bytes && report.archive_bytes <= archive.size(), "the archive");
   Require(report.entries <= kMaxEntries, "more entries than are allowed");
