@@ -134,6 +134,11 @@ class Loop {
     adopted_.ThawAll();
     while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
     }
+    while (sandboxes_ != nullptr) {
+      Sandbox* gone = sandboxes_;
+      sandboxes_ = gone->next;
+      free(gone);
+    }
     adopted_.RemoveAll();
   }
 

@@ -1,5 +1,7 @@
+import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { indexTar } from '../../../../lib/native/erofs.js';
 import { LAYER, makeDirectory, makeIndex, withMounted } from '../../../support/erofs.js';
@@ -96,7 +98,7 @@ describe('an index', () => {
     await using index = await open(join(directory.path, 'pieces.index'), 'w+');
     const fifo = join(directory.path, 'fifo');
     await command('mkfifo', fifo);
-    const feeding = command('dd', `if=${archive}`, `of=${fifo}`, 'bs=7000', 'status=none');
+    const feeding = pipeline(createReadStream(archive, { highWaterMark: 7000 }), createWriteStream(fifo));
     await using pipe = await open(fifo, 'r');
     expect(await indexTar(pipe.fd, index.fd, { layer: LAYER })).toEqual(whole);
     await feeding;
