@@ -1,5 +1,5 @@
 // Everything that has to hold, stage by stage; a stage that fails does not hide the others. Ends with `N passed, N failed`.
-// usage: test.mjs [STAGE…] | --all
+// usage: test.mjs [STAGE…]
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,9 +18,6 @@ const STAGES = {
   native: ['bash', 'scripts/test-native.sh'],
   vm: ['npm', 'run', '--silent', 'test:vm'],
 };
-
-/** Those that take long and need a machine for themselves: sanitizers, another kernel. `--all` runs them, too. */
-const LONG = ['native', 'vm'];
 
 function countsIn(file) {
   try {
@@ -66,8 +63,7 @@ function report(results) {
 }
 
 const names = process.argv.slice(2);
-const usual = Object.keys(STAGES).filter((name) => names[0] === '--all' || !LONG.includes(name));
-const wanted = names.length === 0 || names[0] === '--all' ? usual : names;
+const wanted = names.length === 0 ? Object.keys(STAGES) : names;
 const unknown = wanted.filter((name) => !(name in STAGES));
 if (unknown.length > 0) {
   console.error(`no such stage: ${unknown.join(', ')}; there are ${Object.keys(STAGES).join(', ')}`);
