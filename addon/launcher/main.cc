@@ -130,14 +130,14 @@ class Loop {
   // The application is gone: so is everything it started, and the cgroups that stood for it.
   void EndAll() {
     launcher_.spare.Drop();
-    for (const Sandbox* s = sandboxes_; s != nullptr; s = s->next) kill(s->launched.pid, SIGKILL);
-    adopted_.ThawAll();
-    while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
-    }
     while (sandboxes_ != nullptr) {
       Sandbox* gone = sandboxes_;
       sandboxes_ = gone->next;
+      kill(gone->launched.pid, SIGKILL);
       free(gone);
+    }
+    adopted_.ThawAll();
+    while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
     }
     adopted_.RemoveAll();
   }

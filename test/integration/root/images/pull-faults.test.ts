@@ -17,7 +17,8 @@ test('a pull that is aborted leaves what is complete, and the next goes on from 
   await publish(lab.client, lab.reference('abort:1'), image);
   lab.proxy.reset();
   // Slow enough that there is an end to come before.
-  lab.proxy.next(new RegExp(`/blobs/${image.layers[0]!.digest}`), { kind: 'drip', bytes: 64 * 1024, everyMs: 20 });
+  const layer = new RegExp(`^GET .*/blobs/${image.layers[0]!.digest}`);
+  lab.proxy.next(layer, { kind: 'drip', bytes: 64 * 1024, everyMs: 20 });
   const abort = new AbortController();
   const pulling = pullImage(lab.images, lab.client, lab.reference('abort:1'), {
     signal: abort.signal,
