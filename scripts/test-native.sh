@@ -13,7 +13,7 @@
 # - root:  the integration suite with the sanitized addon and launcher, but for what is TypeScript alone: registries, images
 #
 # Any report of a sanitizer is a failure, also one of a process that had nowhere to write it: test/native/sanitizer_report.cc.
-# Prints "N passed, N failed" and appends {"passed":N,"failed":N} to the file that CLOISTER_TEST_COUNTS names.
+# Prints "N passed, N failed" and appends what each part counted to the file that CLOISTER_TEST_COUNTS names.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +26,8 @@ all_counts=${CLOISTER_TEST_COUNTS:-}
 export CLOISTER_TEST_COUNTS=$own_counts
 [ $# -gt 0 ] || set -- unit codec fuzz leaks root
 
-count() { printf '{"passed":%d,"failed":%d}\n' "$1" "$2" >>"$own_counts"; }
+# count PASSED FAILED [WHAT-FAILED], words without quotes
+count() { printf '{"passed":%d,"failed":%d,"failures":[%s]}\n' "$1" "$2" "${3:+\"$3\"}" >>"$own_counts"; }
 
 # count_of passed|failed
 count_of() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$own_counts" | awk '{ sum += $1 } END { print sum + 0 }'; }
@@ -40,7 +41,7 @@ part() {
   status=$?
   if [ $status -ne 0 ] && [ "$(count_of failed)" = "$before" ]; then
     echo "$1 ended with status $status" >&2
-    count 0 1
+    count 0 1 "$1 ended with status $status"
   fi
 }
 
@@ -60,7 +61,7 @@ fuzz_one() {
     count 1 0
   else
     cat "$log"
-    count 0 1
+    count 0 1 "the fuzzer $name found something"
   fi
 }
 
@@ -89,7 +90,7 @@ part_leaks() {
   # Node has leaks of its own at its end; ours have a frame of the addon.
   if grep -l cloister.node "$reports"/node.* 2>/dev/null; then
     cat "$reports"/node.*
-    count 0 1
+    count 0 1 "the addon leaks"
   else
     count 1 0
   fi
@@ -119,7 +120,7 @@ check_reports() {
       failed=$((failed + 1))
     fi
   done
-  if [ $failed -gt 0 ]; then count 0 "$failed"; else count 1 0; fi
+  if [ $failed -gt 0 ]; then count 0 "$failed" "$failed reports of sanitizers"; else count 1 0; fi
   rm -f "$reports"/*
 }
 
@@ -132,5 +133,5 @@ for name in "$@"; do part "$name"; done
 passed=$(count_of passed)
 failed=$(count_of failed)
 echo "$passed passed, $failed failed"
-[ -z "$all_counts" ] || printf '{"passed":%d,"failed":%d}\n' "$passed" "$failed" >>"$all_counts"
+[ -z "$all_counts" ] || cat "$own_counts" >>"$all_counts"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,4 +1,5 @@
-// Everything that has to hold, stage by stage; a stage that fails does not hide the others. Ends with `N passed, N failed`.
+// Everything that has to hold, stage by stage; a stage that fails does not hide the others. Ends with what failed, a table of the
+// stages, and `N passed, N failed`.
 // usage: test.mjs [STAGE…]
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -45,11 +46,15 @@ function runStage(name, directory) {
     name,
     passed,
     failed: hasFailed ? Math.max(failed, 1) : failed,
+    failures: counts.flatMap((each) => each.failures ?? []),
     seconds: (performance.now() - started) / 1000,
   };
 }
 
 function report(results) {
+  for (const { name, failures } of results) {
+    for (const failure of failures) console.log(`\nfailed in ${name}: ${failure}`);
+  }
   console.log(`\n${'stage'.padEnd(12)} ${'passed'.padStart(7)} ${'failed'.padStart(7)} ${'seconds'.padStart(8)}`);
   for (const { name, passed, failed, seconds } of results) {
     console.log(
