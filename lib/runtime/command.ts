@@ -88,6 +88,11 @@ export class Command {
     return this.#pid;
   }
 
+  /** It was handed to init; that it runs is reported a moment after it does. */
+  get isSent(): boolean {
+    return this.#isSent;
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -149,7 +154,8 @@ export class Command {
     const reason = judgeEnd(facts);
     const result = { ...end, reason, ...this.stdio.output(), usage };
     this.#finish();
-    this.#started.resolve(this.#pid ?? 0);
+    if (this.#pid === undefined) this.#started.reject(notStarted(this.#cause ?? 'killed'));
+    else this.#started.resolve(this.#pid);
     this.#host.onEnded(this, result);
     if (this.#failure !== undefined) this.#result.reject(this.#failure);
     else if (this.spec.reject && (end.exitCode !== 0 || reason !== 'exit'))

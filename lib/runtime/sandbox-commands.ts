@@ -111,7 +111,9 @@ export class SandboxCommands implements CommandHost {
       // Nobody here asked for it: the kernel was short of memory, and killed all of the command or chose init.
       const isOom = !isExpected && command.hasEntered && (wasInitKilled || oomKillsOf(command) > 0);
       if (record !== undefined) command.end(isOom ? 'oom' : 'killed');
-      if (record === undefined || command.pid === undefined) command.fail(error);
+      // Init, killed before it could say that the program runs: that it may have done something is what counts.
+      const hasRun = command.pid !== undefined || (command.isSent && (isExpected || isOom));
+      if (record === undefined || !hasRun) command.fail(error);
       else command.complete({ ...record, value: 9 });
     }
   }

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { CloisterError, Host, Sandbox, type HostEvent } from '../../../lib/index.js';
+import { saw } from '../../support/attack.js';
 import { programs } from '../../support/node-program.js';
 import { rejection } from '../../support/rejection.js';
+import { repetitions } from '../../support/repetitions.js';
 
 const { run } = programs();
 
@@ -47,6 +49,17 @@ test('a command that is killed when its sandbox is gone already', async () => {
   process.kill('SIGKILL');
   expect(await process).toMatchObject({ signal: 'SIGKILL', reason: 'killed' });
   await removal;
+});
+
+test('what was heard of has run, however soon after that its sandbox goes', async () => {
+  for (let i = 0; i < repetitions(100, 20); i++) {
+    const box = await Sandbox.create();
+    const process = box.exec(['sh', '-c', 'echo here; exec sleep 60']);
+    // The program may be faster than init, which is to report that it runs.
+    await saw(process, 'here');
+    await box.remove();
+    expect(await process).toMatchObject({ signal: 'SIGKILL', reason: 'killed', stdout: 'here\n' });
+  }
 });
 
 test.each(['timeout', 'abort', 'SIGKILL'] as const)(
