@@ -4,7 +4,6 @@
 
 #include <napi.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/resource.h>
 
 #include <functional>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "../kernel/result.h"
+#include "../kernel/thread.h"
 #include "convert.h"
 
 namespace cloister::binding {
@@ -41,11 +41,11 @@ class Job {
     if (made != napi_ok) return Throw(env, Error("pthread_create(3)", EAGAIN, name));
     // Hooks run last in, first out: this one before the function's own, which would leave us a dead one.
     napi_add_env_cleanup_hook(env, Cut, job->line_.get());
-    const int failed = StartThread(job.get());
-    if (failed != 0) {
+    const Status started = StartDetached(job.get());
+    if (!started.ok()) {
       napi_remove_env_cleanup_hook(env, Cut, job->line_.get());
       napi_release_threadsafe_function(report, napi_tsfn_abort);
-      return Throw(env, Error("pthread_create(3)", failed, name));
+      return Throw(env, started.error());
     }
     static_cast<void>(job.release());  // the thread's, from here on
     return promise;
@@ -69,17 +69,11 @@ class Job {
     line->is_cut = true;
   }
 
-  static int StartThread(Job* job) {
-    // Signals are for the application's threads.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+  static Status StartDetached(Job* job) {
     pthread_t thread;
-    const int failed = pthread_create(&thread, nullptr, Main, job);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (failed == 0) pthread_detach(thread);
-    return failed;
+    CLOISTER_TRY(StartThread(thread, Main, job));
+    pthread_detach(thread);
+    return {};
   }
 
   // Where processors are few, the thread that answers the application's events goes first, setpriority(2): of one thread on Linux.

@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "../kernel/thread.h"
 
 namespace cloister::layers {
 namespace {
@@ -32,14 +33,7 @@ void Batch::Clear() {
 }
 
 Status FileWriter::Start() {
-  // Signals are for the application's threads.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int failed = pthread_create(&thread_, nullptr, Main, this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (failed != 0) return Error("pthread_create(3)", failed);
+  CLOISTER_TRY(StartThread(thread_, Main, this));
   running_ = true;
   return Done{};
 }
