@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { runProgram } from '../programs.js';
+import { startDockerd } from './dockerd.js';
 import type { PullCost } from './pull-process.js';
 import type { StartTimes } from './start-process.js';
 
@@ -13,18 +14,21 @@ const program = (name: string): string => fileURLToPath(new URL(`${name}.js`, im
 export const DRIVERS = ['overlay', 'erofs', 'copy'] as const;
 export type Driver = (typeof DRIVERS)[number];
 
+/** What can be said of a pull; of a peer, how long it took. */
+export type Cost = Partial<PullCost> & { readonly seconds: number };
+
 /** One way to get an image from a registry, so that it can be run. */
 export interface Puller {
   readonly name: string;
   /** Ends with exit code 0 where it can be used. */
   readonly probe?: readonly string[];
-  /** @param directory - empty; removed by the caller afterwards. */
-  pull(reference: string, directory: string): Promise<Partial<PullCost> & { readonly seconds: number }>;
+  /** @param directory - a new one, removed by the caller when all have pulled. */
+  pull(reference: string, directory: string): Promise<Cost>;
   /** Undoes what a removal of the directory does not. */
-  clean?(reference: string, directory: string): Promise<void>;
+  clean?(directory: string): Promise<void>;
 }
 
-async function secondsOf(...commands: readonly (readonly string[])[]): Promise<{ readonly seconds: number }> {
+async function timed(...commands: readonly (readonly string[])[]): Promise<Cost> {
   const began = performance.now();
   for (const command of commands) await runProgram(command);
   return { seconds: (performance.now() - began) / 1000 };
@@ -59,16 +63,17 @@ export const PEERS: readonly Puller[] = [
   {
     name: 'podman pull',
     probe: ['podman', '--version'],
-    pull: (reference, directory) =>
-      secondsOf([...podman(directory), 'pull', '--quiet', '--tls-verify=false', reference]),
+    pull: (reference, directory) => timed([...podman(directory), 'pull', '--quiet', '--tls-verify=false', reference]),
     // What it left mounted.
-    clean: (_, directory) => runProgram([...podman(directory), 'system', 'reset', '--force']),
+    clean: (directory) => runProgram([...podman(directory), 'system', 'reset', '--force']),
   },
   {
     name: 'docker pull',
-    probe: ['docker', 'version', '--format', '{{.Server.Version}}'],
-    pull: (reference) => secondsOf(['docker', 'pull', '--quiet', reference]),
-    clean: (reference) => runProgram(['docker', 'rmi', reference]),
+    probe: ['dockerd', '--version'],
+    pull: async (reference, directory) => {
+      await using daemon = await startDockerd(directory, 'overlay2');
+      return await timed([...daemon.docker, 'pull', '--quiet', reference]);
+    },
   },
   {
     name: 'skopeo copy + umoci unpack',
@@ -76,7 +81,7 @@ export const PEERS: readonly Puller[] = [
     pull: (reference, directory) => {
       mkdirSync(directory, { recursive: true });
       const layout = join(directory, 'layout');
-      return secondsOf(
+      return timed(
         ['skopeo', '--insecure-policy', 'copy', '--src-tls-verify=false', `docker://${reference}`, `oci:${layout}:1`],
         ['umoci', 'raw', 'unpack', '--image', `${layout}:1`, join(directory, 'rootfs')],
       );

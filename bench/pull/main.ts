@@ -8,9 +8,8 @@ import { printMachine } from '../report.js';
 import { median } from '../samples.js';
 import { ms, printTable, times } from '../table.js';
 import { whyNot } from '../why-not.js';
-import { cloister, PEERS, startTimes, type Driver, type Puller } from './contenders.js';
+import { cloister, PEERS, startTimes, type Cost, type Driver, type Puller } from './contenders.js';
 import { publishImage, type SampleImage } from './image.js';
-import type { PullCost } from './pull-process.js';
 import { startRegistry } from './registry.js';
 
 const USAGE = `Usage: npm run bench:pull -- [--megabytes N] [--rounds N] [--only NAME,…] [--in DIRECTORY]
@@ -45,33 +44,32 @@ function readOptions(): Options | undefined {
   }
 }
 
-type Cost = Partial<PullCost> & { readonly seconds: number };
-
-/** What the one before has yet to write is not the next one's to wait for. */
 const reasonAgainst = ({ probe }: Puller): string | undefined => probe && whyNot(probe);
-const settle = (): void => void execFileSync('sync');
 
-async function pullOnce(puller: Puller, { reference }: SampleImage, directory: string): Promise<Cost> {
-  settle();
-  try {
-    return await puller.pull(reference, directory);
-  } finally {
-    await puller.clean?.(reference, directory).catch(() => undefined);
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
+/**
+ * Asks each puller in turns. Nothing is removed before all have pulled: a file system may take longer to make files for minutes
+ * after it has lost many, as ext4 without a journal does, which never uses an inode again at once.
+ */
 async function measure(pullers: readonly Puller[], image: SampleImage, rounds: number, place: string) {
   const costs = new Map<string, Cost[]>();
   // What a busy machine does to a program that only waits.
   const began = performance.now();
   const { p99 } = await delayDuring(() => sleep(IDLE_MS));
   costs.set('nothing', [{ seconds: (performance.now() - began) / 1000, delayP99Ms: p99 }]);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, puller] of pullers.entries()) {
-      const cost = await pullOnce(puller, image, join(place, `pull${index}`));
-      costs.set(puller.name, [...(costs.get(puller.name) ?? []), cost]);
+  const undo: (() => Promise<void> | undefined)[] = [];
+  try {
+    for (let round = 0; round < rounds; round++) {
+      for (const [index, puller] of pullers.entries()) {
+        // What the one before has yet to write is not the next one's to wait for.
+        execFileSync('sync');
+        const directory = join(place, `${index}-${round}`);
+        undo.push(() => puller.clean?.(directory));
+        const cost = await puller.pull(image.reference, directory);
+        costs.set(puller.name, [...(costs.get(puller.name) ?? []), cost]);
+      }
     }
+  } finally {
+    for (const each of undo) await each()?.catch(() => undefined);
   }
   return costs;
 }
@@ -108,7 +106,6 @@ async function printStarts(image: SampleImage, place: string): Promise<void> {
     await cloister(driver).pull(image.reference, directory);
     const { image: ofImage, host } = await startTimes(directory, driver, image.reference, STARTS);
     rows.push([driver, ms(median(ofImage)), ms(median(host)), times(median(ofImage) / median(host))]);
-    rmSync(directory, { recursive: true, force: true });
   }
   printTable(
     'Sandbox.create of an image that is here, p50 in milliseconds',
@@ -133,14 +130,14 @@ async function main(): Promise<number> {
     return reason === undefined ? [] : [`without ${puller.name}: ${reason}`];
   });
   printMachine();
-  const directory = mkdtempSync(join(place, 'cloister-bench-pull-'));
+  const directory = mkdtempSync(join(place, 'cloister-pull-'));
   try {
     await using registry = await startRegistry(join(directory, 'registry'));
     for (const [name, size] of [['quarter', bytes / 4] as const, ['whole', bytes] as const]) {
       const image = await publishImage(registry.host, join(directory, 'made'), name, size);
-      printPulls(image, await measure(usable, image, rounds, directory), notes);
+      printPulls(image, await measure(usable, image, rounds, join(directory, name)), notes);
       if (name === 'quarter' && usable.some((puller) => puller.name.startsWith('cloister')))
-        await printStarts(image, directory);
+        await printStarts(image, join(directory, name));
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
