@@ -81,9 +81,9 @@ export interface ImageEvents {
   /** It was made of a root file system. */
   'image-imported': ImageDigestStamp;
   /** Its root file system was written to an archive. */
-  'image-exported': ImageDigestStamp & { readonly path: string };
+  'image-exported': ImageDigestStamp & { readonly path: string | undefined };
   /** It was written to an archive or a directory. */
-  'image-saved': ImageDigestStamp & { readonly path: string };
+  'image-saved': ImageDigestStamp & { readonly path: string | undefined };
 }
 
 /** The name of an event of images. */

@@ -4,19 +4,22 @@ import { expectFailure } from '../image/byte-source.js';
 import { exportImage } from '../image/export.js';
 import { importImage } from '../image/import.js';
 import { checkChosen, checkSeveral, findChosen, type FoundImage } from './image-lookup.js';
-import { checkBase, checkFilePath, checkLoad, checkSave, checkSource } from './image-options.js';
+import { checkBase, checkLoad, checkSave, checkSource, checkTarget } from './image-options.js';
 import { checkImport } from './import-spec.js';
 
+const pathOf = (place: unknown): string | undefined => (typeof place === 'string' ? place : undefined);
+
 /** As `Image.save`. */
-export async function save(images: unknown, path: unknown, options: unknown): Promise<void> {
+export async function save(images: unknown, target: unknown, options: unknown): Promise<void> {
   const chosen = checkSeveral(images);
-  const file = checkFilePath('path', path);
-  const { host, signal, ...given } = checkSave(options, chosen[0]?.host);
+  const to = checkTarget(target);
+  const { host, signal, ...given } = checkSave(options, to, chosen[0]?.host);
+  expectFailure(to);
   await host.images.use(`saving ${chosen.map(({ name }) => name).join(', ')}`, signal, async (tools) => {
     const found = await Promise.all(chosen.map((each) => findChosen(tools, each)));
-    await saveImages(tools.context, found, file, { ...given, signal: tools.signal });
+    await saveImages(tools.context, found, to, { ...given, signal: tools.signal });
     for (const { record } of found)
-      host.tell('image-saved', { reference: record.reference, digest: record.manifest.digest, path: file });
+      host.tell('image-saved', { reference: record.reference, digest: record.manifest.digest, path: pathOf(to) });
   });
 }
 
@@ -24,7 +27,7 @@ export async function save(images: unknown, path: unknown, options: unknown): Pr
 export async function load(source: unknown, options: unknown): Promise<readonly FoundImage[]> {
   const from = checkSource(source);
   const { host, signal, load: given } = checkLoad(options);
-  const path = typeof from === 'string' ? from : undefined;
+  const path = pathOf(from);
   expectFailure(from);
   return host.images.use(`loading ${path ?? 'a stream'}`, signal, async (tools) => {
     const loaded = await loadImages(tools.context, from, { ...given, signal: tools.signal });
@@ -47,14 +50,15 @@ export async function importRoot(source: unknown, name: unknown, options: unknow
 }
 
 /** As `Image.export`. */
-export async function exportRoot(image: unknown, path: unknown, options: unknown): Promise<void> {
+export async function exportRoot(image: unknown, target: unknown, options: unknown): Promise<void> {
   const chosen = checkChosen('image', image);
-  const file = checkFilePath('path', path);
+  const to = checkTarget(target);
   const { host, signal } = checkBase(options, chosen.host);
+  expectFailure(to);
   await host.images.use(`exporting ${chosen.name}`, signal, async (tools) => {
     const stored = await findChosen(tools, chosen);
-    await exportImage(tools.context, stored, file, tools.flatten, tools.signal);
+    await exportImage(tools.context, stored, to, tools.flatten, tools.signal);
     const { reference, manifest } = stored.record;
-    host.tell('image-exported', { reference, digest: manifest.digest, path: file });
+    host.tell('image-exported', { reference, digest: manifest.digest, path: pathOf(to) });
   });
 }

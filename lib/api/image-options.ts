@@ -194,13 +194,28 @@ export function checkSource(value: unknown): string | AsyncIterable<Uint8Array> 
   throw invalidOption('source', 'a path of a tar archive or a directory, or a stream of bytes', value);
 }
 
-export function checkSave(options: unknown, own: Host | undefined) {
+function isWritable(value: unknown): value is NodeJS.WritableStream {
+  if (typeof value !== 'object' || value === null) return false;
+  // A response of an HTTP server is no `Writable`, and is written to in the same way.
+  return ['write', 'end', 'on'].every((name) => typeof Reflect.get(value, name) === 'function');
+}
+
+/** Where an archive goes. */
+export function checkTarget(value: unknown): string | NodeJS.WritableStream {
+  if (isWritable(value)) return value;
+  if (typeof value === 'string') return checkFilePath('target', value);
+  throw invalidOption('target', 'a path of a file or a directory, or a stream to write to', value);
+}
+
+export function checkSave(options: unknown, target: string | NodeJS.WritableStream, own: Host | undefined) {
   const base = checkBase(options, own, [...BASE_KEYS, 'format', 'directory', 'platform']);
   const { fields } = base;
   const format = checkChoice('format', fields['format'], ['oci', 'docker'], 'oci');
   const directory = checkBoolean('directory', fields['directory'], false);
   if (directory && format === 'docker')
     throw invalidOption('directory', "false for the format 'docker', which is an archive", directory);
+  if (directory && typeof target !== 'string')
+    throw invalidOption('directory', 'false for a stream, which takes an archive', directory);
   return { ...base, format, directory, platform: checkPlatform(fields['platform']) };
 }
 

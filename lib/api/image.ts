@@ -152,20 +152,22 @@ export class Image {
    * under its name when it is whole; a failure or an abort leaves nothing.
    *
    * @param image - one or several; a name of each is in the archive.
-   * @param path - a file, which is replaced, or a directory that is empty or not there.
+   * @param target - path of a file, which is replaced, or of a directory that is empty or not there; or a stream, which is ended
+   * with the archive and destroyed when it cannot be completed.
    * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_NOT_FOUND` when layers are not here,
-   * `ERR_PLATFORM_NOT_FOUND`, `ERR_DIGEST_MISMATCH` for what is damaged, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
+   * `ERR_PLATFORM_NOT_FOUND`, `ERR_DIGEST_MISMATCH` for what is damaged, `ERR_KERNEL` for a full disk, `ERR_ABORTED`; what the stream fails with.
    * @example
    * ```ts
    * await Image.save(['me/app:1', 'debian:12'], 'images.tar', { format: 'docker' });
+   * await Image.save('me/app:1', process.stdout, { format: 'docker' }); // node save.mjs | docker load
    * ```
    */
   static async save(
     image: string | Image | readonly (string | Image)[],
-    path: string,
+    target: string | NodeJS.WritableStream,
     options: ImageSaveOptions = {},
   ): Promise<void> {
-    await save(image, path, options);
+    await save(image, target, options);
   }
 
   /**
@@ -211,12 +213,21 @@ export class Image {
    * Writes the root file system of an image, all layers merged, to a tar archive: owners, times, hard links and extended
    * attributes as they are in the image. It appears under its name when it is whole.
    *
-   * @param path - of a file, which is replaced.
+   * @param target - path of a file, which is replaced; or a stream, as for {@link save}.
    * @throws CloisterError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_NOT_FOUND` when layers are not here, `ERR_KERNEL` for a
-   * full disk, `ERR_ABORTED`.
+   * full disk, `ERR_ABORTED`; what the stream fails with.
+   * @example
+   * ```ts
+   * await Image.export('me/app:1', 'root.tar');
+   * await Image.export('me/app:1', process.stdout); // node export.mjs | tar -x
+   * ```
    */
-  static async export(image: string | Image, path: string, options: ImageOptions = {}): Promise<void> {
-    await exportRoot(image, path, options);
+  static async export(
+    image: string | Image,
+    target: string | NodeJS.WritableStream,
+    options: ImageOptions = {},
+  ): Promise<void> {
+    await exportRoot(image, target, options);
   }
 
   /** Everything that is known of an image, with its documents as they were written. @throws CloisterError `ERR_IMAGE_NOT_FOUND` */
@@ -245,13 +256,13 @@ export class Image {
   }
 
   /** As the static one. */
-  save(path: string, options: Omit<ImageSaveOptions, 'host'> = {}): Promise<void> {
-    return Image.save(this, path, options);
+  save(target: string | NodeJS.WritableStream, options: Omit<ImageSaveOptions, 'host'> = {}): Promise<void> {
+    return Image.save(this, target, options);
   }
 
   /** As the static one. */
-  export(path: string, options: Pick<ImageOptions, 'signal'> = {}): Promise<void> {
-    return Image.export(this, path, options);
+  export(target: string | NodeJS.WritableStream, options: Pick<ImageOptions, 'signal'> = {}): Promise<void> {
+    return Image.export(this, target, options);
   }
 
   /** As the static one. */

@@ -106,6 +106,18 @@ export class FileAppender {
   }
 }
 
+/** Writes all chunks to a file, from its beginning; they are on disk when it resolves. The file stays open. */
+export async function writeChunks(file: FileHandle, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const output = new FileAppender(file, 0);
+  try {
+    for await (const chunk of chunks) await output.write(chunk);
+    await output.flush();
+    await file.sync();
+  } finally {
+    await output.settle();
+  }
+}
+
 /** What is left of a list of buffers after a write that took fewer bytes than it was given. */
 function dropBytes(list: readonly Uint8Array[], count: number): Uint8Array[] {
   const rest: Uint8Array[] = [];

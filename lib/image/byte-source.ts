@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { CloisterError } from '../errors.js';
 import { abortError, onAbort, throwIfAborted } from '../shared/abort.js';
@@ -7,11 +8,11 @@ import { deferred } from '../shared/deferred.js';
 export type ByteSource = AsyncIterable<Uint8Array>;
 
 /**
- * To be called when a source is handed over: a stream may fail before anybody reads it, which ends an application that does not
- * listen. Whoever reads it then is told.
+ * To be called when a stream is handed over: it may fail before anybody uses it, which ends an application that does not listen.
+ * Whoever uses it then is told.
  */
-export function expectFailure(source: string | ByteSource): void {
-  if (source instanceof Readable) source.on('error', () => undefined);
+export function expectFailure(stream: string | ByteSource | NodeJS.WritableStream): void {
+  if (stream instanceof EventEmitter) stream.on('error', () => undefined);
 }
 
 /**

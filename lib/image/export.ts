@@ -1,6 +1,5 @@
 import { throwIfAborted } from '../shared/abort.js';
-import { writeNewFile } from './archive/appear.js';
-import { FileAppender } from './blob-file.js';
+import { writeNewArchive } from './archive/appear.js';
 import { decompress } from './decompress.js';
 import type { ImageContext } from './image-context.js';
 import { planParts } from './image-parts.js';
@@ -13,7 +12,8 @@ export type Flatten = (
 ) => AsyncIterable<Uint8Array>;
 
 /**
- * Writes the root file system of an image, all its layers merged, as one tar archive that appears whole or not at all.
+ * Writes the root file system of an image, all its layers merged, as one tar archive: a file that appears whole or not at all, or what goes into
+ * a stream, which is ended with the archive and destroyed with a failure.
  *
  * @throws CloisterError `ERR_INVALID_OPTION` for a path that cannot be written to, `ERR_NOT_FOUND` when layers are not here,
  * `ERR_DIGEST_MISMATCH` for what is damaged, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
@@ -21,7 +21,7 @@ export type Flatten = (
 export async function exportImage(
   context: ImageContext,
   image: StoredImage,
-  path: string,
+  target: string | NodeJS.WritableStream,
   flatten: Flatten,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -32,14 +32,5 @@ export async function exportImage(
   const archives = manifest.layers.map(({ digest }) =>
     decompress(context.content.read(digest, { verify: true, signal })),
   );
-  await writeNewFile(path, async (file) => {
-    const output = new FileAppender(file, 0);
-    try {
-      for await (const chunk of flatten(archives, signal)) await output.write(chunk);
-      await output.flush();
-      await file.sync();
-    } finally {
-      await output.settle();
-    }
-  });
+  await writeNewArchive(target, signal, (drain) => drain(flatten(archives, signal)));
 }

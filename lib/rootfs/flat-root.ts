@@ -1,4 +1,4 @@
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packArchive } from '../native/pack.js';
 import { unpackInto } from './archive-file.js';
@@ -30,8 +30,13 @@ export class FlatRoots {
     const tree = join(draft, 'root');
     try {
       await mkdir(tree, { mode: 0o755 });
-      for (const archive of archives)
-        await unpackInto(archive, tree, { whiteouts: 'apply', ...(signal && { signal }) });
+      let hasRoot = false;
+      for (const archive of archives) {
+        const unpacked = await unpackInto(archive, tree, { whiteouts: 'apply', ...(signal && { signal }) });
+        hasRoot ||= unpacked.hasRoot;
+      }
+      // The same image makes the same archive, whenever that is.
+      if (!hasRoot) await utimes(tree, 0, 0);
       const directory = await open(tree, 'r');
       try {
         yield* packArchive(directory.fd, { signal });

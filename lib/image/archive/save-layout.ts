@@ -1,7 +1,7 @@
 import type { Digest } from '../../shared/digest.js';
 import { makeDescriptor, type Descriptor } from '../descriptor.js';
 import type { ImageContext } from '../image-context.js';
-import { planParts } from '../image-parts.js';
+import { planParts, type ImageParts } from '../image-parts.js';
 import type { Lease } from '../lease.js';
 import type { Platform } from '../platform.js';
 import { parseReference } from '../reference.js';
@@ -9,7 +9,7 @@ import type { StoredImage } from '../stored-image.js';
 import { indexBytes } from '../write-documents.js';
 import { FULL_NAME, REF_NAME } from './names.js';
 import { blobName, OCI_LAYOUT } from './oci-layout.js';
-import { toOciDocuments } from './to-oci.js';
+import { toOciDocuments, type LayoutDocument } from './to-oci.js';
 import { once, whileWanted, type FileSink } from './write-files.js';
 
 /** What writes images in one of the formats works with. */
@@ -55,10 +55,13 @@ export async function saveLayout(work: SaveWork): Promise<void> {
   const { context, lease, images, sink, platform } = work;
   const blobs = new BlobFiles(work);
   const roots = new Map<string, Descriptor>();
-  await sink.file(OCI_LAYOUT.marker, MARKER.length, once(MARKER));
+  const planned: { image: StoredImage; parts: ImageParts; documents: readonly LayoutDocument[] }[] = [];
   for (const image of images) {
     const parts = await planParts(context, lease, image, platform);
-    const documents = await toOciDocuments(context, parts);
+    planned.push({ image, parts, documents: await toOciDocuments(context, parts) });
+  }
+  await sink.file(OCI_LAYOUT.marker, MARKER.length, once(MARKER));
+  for (const { image, parts, documents } of planned) {
     for (const descriptor of [...parts.configs, ...parts.layers]) await blobs.write(descriptor);
     for (const { descriptor, bytes } of documents) await blobs.write(descriptor, bytes);
     const root = documents.at(-1)?.descriptor ?? parts.root;

@@ -2,7 +2,7 @@ import { throwIfAborted } from '../../shared/abort.js';
 import type { ImageContext } from '../image-context.js';
 import type { Platform } from '../platform.js';
 import type { StoredImage } from '../stored-image.js';
-import { writeNewDirectory, writeNewFile } from './appear.js';
+import { writeNewArchive, writeNewDirectory } from './appear.js';
 import { saveDocker } from './save-docker.js';
 import { saveLayout } from './save-layout.js';
 import { DirectorySink, TarSink, type FileSink } from './write-files.js';
@@ -19,7 +19,7 @@ export interface SaveOptions {
 
 /**
  * Writes images to one archive, or to a directory. It appears under its name when it is whole and on disk; a failure or an abort
- * leaves nothing. Blobs are checked against their digests on the way.
+ * leaves nothing. A stream is ended with the archive, and destroyed with a failure. Blobs are checked against their digests on the way.
  *
  * @throws CloisterError `ERR_INVALID_OPTION` for a path that cannot be written to, `ERR_NOT_FOUND` when layers are not here,
  * `ERR_PLATFORM_NOT_FOUND`, `ERR_DIGEST_MISMATCH` for what is damaged, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.
@@ -27,7 +27,7 @@ export interface SaveOptions {
 export async function saveImages(
   context: ImageContext,
   images: readonly StoredImage[],
-  path: string,
+  target: string | NodeJS.WritableStream,
   options: SaveOptions,
 ): Promise<void> {
   throwIfAborted(options.signal, 'saving images');
@@ -37,6 +37,7 @@ export async function saveImages(
     await write({ context, lease, images, sink, platform: options.platform, signal: options.signal });
     await sink.finish();
   };
-  if (options.directory) await writeNewDirectory(path, (directory) => save(new DirectorySink(directory)));
-  else await writeNewFile(path, (file) => save(new TarSink(file)));
+  if (options.directory && typeof target === 'string')
+    await writeNewDirectory(target, (directory) => save(new DirectorySink(directory)));
+  else await writeNewArchive(target, options.signal, (drain) => save(new TarSink(drain)));
 }

@@ -1,10 +1,11 @@
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pack } from 'tar-stream';
 import { throwIfAborted } from '../../shared/abort.js';
 import { deferred } from '../../shared/deferred.js';
 import { fileError } from '../../shared/file-error.js';
-import { FileAppender } from '../blob-file.js';
+import { writeChunks } from '../blob-file.js';
+import type { Drain } from './appear.js';
 
 /** Where the files of an archive go. */
 export interface FileSink {
@@ -20,67 +21,52 @@ const MTIME = new Date(0);
 /** Files of a tar archive. */
 export class TarSink implements FileSink {
   readonly #pack = pack();
-  readonly #file: FileHandle;
-  readonly #draining: Promise<void>;
-  /** Why nothing can be written any more: the entries only see that they end. */
-  #failure: unknown;
+  readonly #drain: Drain;
+  #draining: Promise<void> | undefined;
 
-  /** @param file - empty; stays the caller's. */
-  constructor(file: FileHandle) {
-    this.#file = file;
-    this.#draining = this.#drain();
-    this.#draining.catch((error: unknown) => this.#pack.destroy(error as Error));
+  /** @param drain - takes the archive, from the first file on. */
+  constructor(drain: Drain) {
+    this.#drain = drain;
   }
 
   async file(name: string, size: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const draining = this.#start();
     const written = deferred<void>();
     written.promise.catch(() => undefined);
-    const sink = this.#pack.entry({ name, size, mode: 0o644, mtime: MTIME }, (error) => {
-      if (error === null || error === undefined) written.resolve();
-      else written.reject(error);
-    });
-    sink.on('error', () => undefined);
     try {
+      const sink = this.#pack.entry({ name, size, mode: 0o644, mtime: MTIME }, (error) => {
+        if (error === null || error === undefined) written.resolve();
+        else written.reject(error);
+      });
+      sink.on('error', () => undefined);
       for await (const chunk of chunks) {
         if (sink.write(chunk)) continue;
-        await Promise.race([
-          new Promise<void>((done) => sink.once('drain', () => done())),
-          written.promise,
-          this.#draining,
-        ]);
+        await Promise.race([new Promise<void>((done) => sink.once('drain', () => done())), written.promise, draining]);
       }
       sink.end(undefined);
-      await Promise.race([written.promise, this.#draining]);
+      await Promise.race([written.promise, draining]);
     } catch (error) {
+      // Where the archive goes has failed: an entry only sees that it ends.
+      const isConsequence = this.#pack.destroyed;
       this.#pack.destroy(error as Error);
-      await this.#draining.catch(() => undefined);
-      throw this.#failure ?? error;
+      await draining.catch((reason: unknown) => {
+        if (isConsequence) throw reason;
+      });
+      throw error;
     }
   }
 
   async finish(): Promise<void> {
+    const draining = this.#start();
     this.#pack.finalize();
-    await this.#draining;
-    await this.#file.sync();
+    await draining;
   }
 
-  async #drain(): Promise<void> {
-    const output = new FileAppender(this.#file, 0);
-    try {
-      for await (const chunk of this.#pack as AsyncIterable<Uint8Array>) await this.#kept(output.write(chunk));
-      await this.#kept(output.flush());
-    } finally {
-      await output.settle();
-    }
-  }
-
-  async #kept(writing: Promise<void>): Promise<void> {
-    try {
-      await writing;
-    } catch (error) {
-      this.#failure = error;
-      throw error;
-    }
+  #start(): Promise<void> {
+    if (this.#draining !== undefined) return this.#draining;
+    this.#draining = this.#drain(this.#pack as AsyncIterable<Uint8Array>);
+    this.#draining.catch((error: unknown) => this.#pack.destroy(error as Error));
+    return this.#draining;
   }
 }
 
@@ -97,16 +83,8 @@ export class DirectorySink implements FileSink {
     const path = join(this.#path, name);
     try {
       await mkdir(dirname(path), { recursive: true });
-      const file = await open(path, 'wx', 0o644);
-      const output = new FileAppender(file, 0);
-      try {
-        for await (const chunk of chunks) await output.write(chunk);
-        await output.flush();
-        await file.sync();
-      } finally {
-        await output.settle();
-        await file.close();
-      }
+      await using file = await open(path, 'wx', 0o644);
+      await writeChunks(file, chunks);
     } catch (error) {
       throw fileError(error, path);
     }

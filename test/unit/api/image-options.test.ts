@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { Host, Image } from '../../../lib/index.js';
 import { rejection } from '../../support/rejection.js';
@@ -25,7 +26,9 @@ const BAD: readonly [string, () => Promise<unknown>, string, string][] = [
   ['prune', () => Image.prune({ host, all: 'yes' as never }), 'all', 'true or false'],
   ['push', () => Image.push('a', { host, to: 7 as never }), 'to', "a name such as 'me/app:1'"],
   ['push', () => Image.push('a', { host, platform: 'all of them' }), 'platform', "a platform such as 'linux/amd64'"],
-  ['save', () => Image.save('a', '', { host }), 'path', 'a path of a file or a directory'],
+  ['save', () => Image.save('a', '', { host }), 'target', 'a path of a file or a directory'],
+  ['save', () => Image.save('a', {} as never, { host }), 'target', 'or a stream to write to'],
+  ['save', () => Image.save('a', new PassThrough(), { host, directory: true }), 'directory', 'false for a stream'],
   ['save', () => Image.save([], 'x', { host }), 'image', 'at least one image'],
   ['save', () => Image.save(['a', 5 as never], 'x', { host }), 'image[1]', 'or an Image'],
   ['save', () => Image.save('a', 'x', { host, format: 'zip' as never }), 'format', "'oci' or 'docker'"],
@@ -66,7 +69,7 @@ const BAD: readonly [string, () => Promise<unknown>, string, string][] = [
   ['import', () => Image.import('x', 'a', { host, config: { user: 'a:b:c' } }), 'config.user', "'name:group'"],
   ['import', () => Image.import('x', 'a', { host, config: { stopSignal: 'SIGNOT' } }), 'config.stopSignal', 'a signal'],
   ['import', () => Image.import('x', 'a', { host, created: '2026' as never }), 'created', 'a Date'],
-  ['export', () => Image.export('a', 5 as never, { host }), 'path', 'a text'],
+  ['export', () => Image.export('a', 5 as never, { host }), 'target', 'or a stream to write to'],
   ['inspect', () => Image.inspect(['a'] as never, { host }), 'image', "a name such as 'debian:12', or an Image"],
 ];
 

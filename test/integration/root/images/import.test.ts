@@ -209,8 +209,8 @@ test('an export or a save that fails leaves no file, and what was there', async 
       () => image.export(path(given).replace(/.*\/dev/, '/dev')),
       () => image.save(path(given).replace(/.*\/dev/, '/dev')),
     ])
-      expect(await rejection(write())).toMatchObject({ code: 'ERR_INVALID_OPTION', subject: 'path' });
-  expect((await rejection(image.save(path('out'), { directory: true }))).subject).toBe('path');
+      expect(await rejection(write())).toMatchObject({ code: 'ERR_INVALID_OPTION', subject: 'target' });
+  expect((await rejection(image.save(path('out'), { directory: true }))).subject).toBe('target');
 
   using small = makeScratch('full', '1m');
   for (const write of [
