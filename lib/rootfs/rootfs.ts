@@ -55,6 +55,14 @@ interface Part {
   readonly mustMapIds: boolean;
 }
 
+/**
+ * An image may have the same layer several times, such as that of steps which changed nothing. Whatever the lower one has or
+ * hides, the upper one has and hides as well; overlayfs takes no directory twice.
+ */
+function eachOnce(layers: readonly Digest[]): readonly Digest[] {
+  return layers.filter((layer, index) => layers.lastIndexOf(layer) === index);
+}
+
 /** Root file systems: layers of an image below, read-only; above them what is private to the sandbox and gone with it. */
 export class RootfsService {
   readonly #options: RootfsOptions;
@@ -74,7 +82,7 @@ export class RootfsService {
   async prepare(image: RootImage, layer: WritableLayer, sandbox: string): Promise<Rootfs> {
     if (image.kind === 'layers') {
       const snapshotter = await this.#options.snapshotter();
-      return this.#fromSnapshot(await snapshotter.prepare(image.layers, sandbox), layer, sandbox);
+      return this.#fromSnapshot(await snapshotter.prepare(eachOnce(image.layers), sandbox), layer, sandbox);
     }
     const fds: number[] = [];
     try {

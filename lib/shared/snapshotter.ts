@@ -69,7 +69,7 @@ export interface Snapshotter {
    */
   add(layer: Digest, archive: LayerArchive, options?: { readonly signal?: AbortSignal }): Promise<void>;
 
-  /** @param layers - bottom first. @param sandbox - names what is made for it alone. @throws CloisterError `ERR_NOT_FOUND` for a layer that is not there. */
+  /** @param layers - bottom first, each once. @param sandbox - names what is made for it alone. @throws CloisterError `ERR_NOT_FOUND` for a layer that is not there. */
   prepare(layers: readonly Digest[], sandbox: string): Promise<Snapshot>;
 
   /** All whole layers. */

@@ -2,10 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Host, Sandbox } from '../../../../lib/index.js';
+import { Host, Image, Sandbox } from '../../../../lib/index.js';
+import { importTestImage } from '../../../support/archives.js';
+import { busyboxLayer } from '../../../support/busybox-image.js';
 import { startRegistry, type TestRegistry } from '../../../support/registry.js';
 import { rejection } from '../../../support/rejection.js';
 import { skopeo } from '../../../support/skopeo.js';
+import { archive } from '../../../support/tar.js';
+import { layerOf, testImage } from '../../../support/test-image.js';
 
 const scratch = mkdtempSync('/var/tmp/cloister-image-sandbox-');
 let registry: TestRegistry;
@@ -79,6 +83,23 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
   test('a living sandbox of an image', async () => {
     await using box = await Sandbox.create({ image, host });
     expect((await box.exec(['cat', 'second'])).stdout).toBe('second layer\n');
+  });
+
+  test('an image that has a layer several times', async () => {
+    const once = layerOf({ 'a/one': '1', 'a/two': '2' });
+    const between = layerOf({ 'a/.wh.one': '', 'a/two': 'other', 'a/three': '3' });
+    const empty = archive();
+    const made = testImage([busyboxLayer(), once, between, once, empty, empty], { config: { Env: ['PATH=/bin'] } });
+    const twice = await importTestImage(host, made, 'twice:1');
+    await using box = await Sandbox.create({ image: twice, host });
+    expect((await box.exec(['sh', '-c', 'cd /a; echo *; cat one two three; rm one'])).stdout).toBe('one three two\n123');
+    await twice.save(join(scratch, `${storage}.tar`), { format: 'docker' });
+    const [loaded] = await Image.load(join(scratch, `${storage}.tar`), { host });
+    expect(loaded?.layers.map(({ diffId }) => diffId)).toEqual(made.diffIds);
+    if (storage === 'copy') return;
+    const committed = await box.commit('twice:2');
+    const rest = await Sandbox.run(['sh', '-c', 'echo /a/*'], { image: committed, host });
+    expect(rest.stdout).toBe('/a/three /a/two\n');
   });
 
   test('an image that is not there is a typed error', async () => {
