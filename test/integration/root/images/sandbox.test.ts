@@ -92,7 +92,9 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     const made = testImage([busyboxLayer(), once, between, once, empty, empty], { config: { Env: ['PATH=/bin'] } });
     const twice = await importTestImage(host, made, 'twice:1');
     await using box = await Sandbox.create({ image: twice, host });
-    expect((await box.exec(['sh', '-c', 'cd /a; echo *; cat one two three; rm one'])).stdout).toBe('one three two\n123');
+    expect((await box.exec(['sh', '-c', 'cd /a; echo *; cat one two three; rm one'])).stdout).toBe(
+      'one three two\n123',
+    );
     await twice.save(join(scratch, `${storage}.tar`), { format: 'docker' });
     const [loaded] = await Image.load(join(scratch, `${storage}.tar`), { host });
     expect(loaded?.layers.map(({ diffId }) => diffId)).toEqual(made.diffIds);
