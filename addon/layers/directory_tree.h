@@ -39,6 +39,7 @@ struct Directory {
   bool existed = false;       // before this layer
   bool touched = false;       // this layer has an entry at it or below it
   bool opaque = false;        // hides what lower layers have in it
+  bool cleared = false;       // nothing of lower layers is in it any more
   bool may_have_acl = false;  // made below a directory that hands one on
   struct timespec mtime_before = {};
   std::unique_ptr<Attributes> attributes;  // of its own entry, set when nothing in it changes any more

@@ -45,9 +45,9 @@ Status Unpacker::MarkWhiteout(Directory& parent, std::string_view name) {
 }
 
 Status Unpacker::ApplyWhiteout(Directory& parent, std::string_view name) {
-  CLOISTER_TRY(WaitForAll());
   Directory* const own = DirectoryTree::Child(parent, name);
   if (own != nullptr && own->touched) return RemoveUntouched(*own);
+  CLOISTER_TRY(WaitForAll());
   if (own == nullptr && seen_.contains(KeyOf(parent, name))) return Done{};
   return Clear(parent, name);
 }
@@ -58,13 +58,16 @@ Status Unpacker::Opaque(Directory& directory) {
   return Done{};
 }
 
+// Once for each directory: an archive may ask for it as often as it likes.
 Status Unpacker::RemoveUntouched(Directory& directory) {
+  if (directory.cleared) return Done{};
   CLOISTER_TRY(WaitForAll());
   std::vector<Directory*> more = {&directory};
   while (!more.empty()) {
     Directory* const at = more.back();
     more.pop_back();
     CLOISTER_TRY(RemoveUntouchedIn(*at, more));
+    at->cleared = true;
   }
   return Done{};
 }
@@ -81,7 +84,7 @@ Status Unpacker::RemoveUntouchedIn(Directory& directory, std::vector<Directory*>
     if (name == "." || name == "..") continue;
     Directory* const child = DirectoryTree::Child(directory, name);
     if (child != nullptr && child->touched) {
-      more.push_back(child);
+      if (!child->cleared) more.push_back(child);
     } else if (child != nullptr || !seen_.contains(KeyOf(directory, name))) {
       CLOISTER_TRY(Clear(directory, name));
     }

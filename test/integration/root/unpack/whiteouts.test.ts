@@ -32,6 +32,13 @@ async function apply(layers: readonly Uint8Array[]): Promise<string> {
   return root;
 }
 
+test('applied: an archive may say as often as it likes that a directory is opaque', async () => {
+  const own = Array.from({ length: 200 }, (_, i) => [file(`d/f${i}`), opaque('d'), whiteout('d')]).flat();
+  const root = await apply([archive(file('d/old'), file('d/sub/old')), archive(file('d/sub/new'), ...own)]);
+  expect(Object.keys(readTree(join(root, 'd')))).toHaveLength(203);
+  expect(Object.keys(readTree(join(root, 'd/sub')))).toEqual(['', 'new']);
+});
+
 describe('as overlayfs reads them', () => {
   test.each([
     ['a name', [whiteout('d/x')], { d: 'directory', 'd/x': 'whiteout' }],
