@@ -28,7 +28,8 @@ class DockerArchive {
   readonly #work: SaveWork;
   /** By configuration: an image with two names is there once. */
   readonly #entries = new Map<Digest, DockerEntry>();
-  readonly #tops: Record<string, Record<string, string>> = {};
+  /** The top layer, by repository and tag; both are of the image's choosing. */
+  readonly #tops = new Map<string, Map<string, string>>();
   readonly #written = new Set<Digest>();
 
   constructor(work: SaveWork) {
@@ -45,7 +46,9 @@ class DockerArchive {
     if (entry.RepoTags?.includes(name) === false) entry.RepoTags.push(name);
     const repository = name.slice(0, -reference.tag.length - 1);
     const top = config.diffIds.at(-1);
-    if (top !== undefined) (this.#tops[repository] ??= {})[reference.tag] = nameOf(top);
+    if (top === undefined) return;
+    const tags = this.#tops.get(repository) ?? new Map<string, string>();
+    this.#tops.set(repository, tags.set(reference.tag, nameOf(top)));
   }
 
   async finish(): Promise<void> {
@@ -53,7 +56,8 @@ class DockerArchive {
       ...entry,
       RepoTags: entry.RepoTags?.length === 0 ? null : entry.RepoTags,
     }));
-    await this.#document('repositories', Buffer.from(JSON.stringify(this.#tops)));
+    const tops = Object.fromEntries([...this.#tops].map(([name, tags]) => [name, Object.fromEntries(tags)]));
+    await this.#document('repositories', Buffer.from(JSON.stringify(tops)));
     await this.#document(DOCKER_MANIFEST, Buffer.from(JSON.stringify(entries)));
   }
 

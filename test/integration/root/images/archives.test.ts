@@ -186,3 +186,11 @@ test('layers that are compressed inside a Docker archive are read, too', async (
   expect(back!.layers.map(({ diffId }) => diffId)).toEqual(made.diffIds);
   expect(await which(back!, lab.other)).toBe('one');
 });
+
+test('names are an image’s to choose: those of built-in objects are names as any other', async () => {
+  const image = await importTestImage(lab.host, busyboxImage('one'), 'constructor:isFrozen');
+  await image.save(path('names.tar'), { format: 'docker' });
+  expect(Object.isFrozen).toBeTypeOf('function');
+  const listed = run('tar', '-xOf', path('names.tar'), 'repositories');
+  expect(JSON.parse(listed)).toEqual({ constructor: { isFrozen: expect.stringMatching(/^[0-9a-f]{64}$/) as string } });
+});
