@@ -118,6 +118,34 @@ export const ROOT_CASES: readonly BenchCase[] = [
     },
   ],
   [
+    'a layer that is there several times, one between them that hides some of it',
+    async (bench) => {
+      const layer = [
+        { name: 'x/a', content: '1' },
+        { name: 'x/b', content: '2' },
+      ];
+      const between = [
+        { name: 'x/.wh.a', content: '' },
+        { name: 'x/b', content: 'other' },
+        { name: 'x/c', content: '3' },
+      ];
+      const root = await inside(bench, layer, between, layer, [], []);
+      assert.equal(await root.run('cd /x; echo *; cat a b c'), 'a b c\n123');
+    },
+  ],
+  [
+    'the root is for everybody where no layer says otherwise, whatever the umask',
+    async (bench) => {
+      const before = process.umask(0o077);
+      try {
+        const root = await inside(bench, [{ name: 'x/file', content: '' }]);
+        assert.equal(await root.run('stat -c %a /'), '755\n');
+      } finally {
+        process.umask(before);
+      }
+    },
+  ],
+  [
     'sixty layers',
     async (bench) => {
       const layers = Array.from({ length: 60 }, (_, i) => [

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { unpackArchive, type Unpacked, type UnpackOptions } from '../native/layers.js';
 import { throwIfAborted } from '../shared/abort.js';
@@ -35,6 +35,12 @@ export async function writeArchive(archive: LayerArchive, path: string, signal?:
 
 export function readArchive(path: string): AsyncIterable<Uint8Array> {
   return createReadStream(path, { highWaterMark: CHUNK_BYTES });
+}
+
+/** An empty directory to be a root file system: mode 0755 where no layer says otherwise, whatever the application's umask is. */
+export async function makeRoot(path: string): Promise<void> {
+  await mkdir(path);
+  await chmod(path, 0o755);
 }
 
 /** Unpacks an archive into a directory. */

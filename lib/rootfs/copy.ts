@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cloneMount } from '../native/mounts.js';
 import type { Digest } from '../shared/digest.js';
-import { readArchive, unpackInto, writeArchive } from './archive-file.js';
+import { makeRoot, readArchive, unpackInto, writeArchive } from './archive-file.js';
 import { LayerStore } from './layer-store.js';
 import type { LayerArchive, Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
 
@@ -45,9 +45,11 @@ export class CopySnapshotter implements Snapshotter {
   async prepare(layers: readonly Digest[]): Promise<Snapshot> {
     const archives: string[] = [];
     for (const layer of layers) archives.push(join(await this.#store.find(layer), ARCHIVE));
-    const tree = this.#store.makeDraft();
-    const remove = (): Promise<void> => this.#store.removeDraft(tree);
+    const draft = this.#store.makeDraft();
+    const remove = (): Promise<void> => this.#store.removeDraft(draft);
     try {
+      const tree = join(draft, 'root');
+      await makeRoot(tree);
       for (const path of archives) await unpackInto(readArchive(path), tree, { whiteouts: 'apply' });
       return { kind: 'tree', tree: cloneMount(tree, false), remove };
     } catch (error) {

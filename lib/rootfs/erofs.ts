@@ -68,14 +68,26 @@ export class ErofsSnapshotter implements Snapshotter {
   }
 
   async remove(layer: Digest): Promise<void> {
-    const mount = this.#mounts.get(layer);
-    this.#mounts.delete(layer);
-    await mount?.then(closeDescriptor, () => undefined);
+    await this.#unmount(layer);
     await this.#store.remove(layer);
   }
 
+  async close(): Promise<void> {
+    for (const layer of [...this.#mounts.keys()]) await this.#unmount(layer);
+  }
+
+  async #unmount(layer: Digest): Promise<void> {
+    const mount = this.#mounts.get(layer);
+    this.#mounts.delete(layer);
+    await mount?.then(closeDescriptor, () => undefined);
+  }
+
   async #mount(layer: Digest): Promise<number> {
-    const path = await this.#store.find(layer);
+    const path = await this.#store.find(layer).catch(async (error: unknown) => {
+      // Another process has removed it: a mount would keep its space.
+      await this.#unmount(layer);
+      throw error;
+    });
     const known = this.#mounts.get(layer);
     if (known !== undefined) return known;
     const mount = mountLayer(path, layer);

@@ -1,7 +1,7 @@
-import { mkdir, open, utimes } from 'node:fs/promises';
+import { open, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packArchive } from '../native/pack.js';
-import { unpackInto } from './archive-file.js';
+import { makeRoot, unpackInto } from './archive-file.js';
 import { OwnedDirectory } from './owned-directory.js';
 
 /**
@@ -29,7 +29,7 @@ export class FlatRoots {
     const draft = this.#directory.make();
     const tree = join(draft, 'root');
     try {
-      await mkdir(tree, { mode: 0o755 });
+      await makeRoot(tree);
       let hasRoot = false;
       for (const archive of archives) {
         const unpacked = await unpackInto(archive, tree, { whiteouts: 'apply', ...(signal && { signal }) });

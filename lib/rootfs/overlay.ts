@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cloneMount } from '../native/mounts.js';
 import type { Digest } from '../shared/digest.js';
-import { unpackInto } from './archive-file.js';
+import { makeRoot, unpackInto } from './archive-file.js';
 import { LayerStore } from './layer-store.js';
 import { probeOverlay } from './probe.js';
 import type { LayerArchive, Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
@@ -36,7 +35,7 @@ export class OverlaySnapshotter implements Snapshotter {
   add(layer: Digest, archive: LayerArchive, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#store.make(layer, async (draft) => {
       const tree = join(draft, TREE);
-      await mkdir(tree, { mode: 0o755 });
+      await makeRoot(tree);
       const { bytes } = await unpackInto(archive, tree, { whiteouts: 'overlay', ...(signal && { signal }) });
       return bytes;
     });

@@ -77,4 +77,7 @@ export interface Snapshotter {
 
   /** Removes a layer that no sandbox is being made from; those that live keep what they have. No such layer is no error. */
   remove(layer: Digest): Promise<void>;
+
+  /** Lets go of what this process holds open; sandboxes that live keep what they have. Called at the end of a host. */
+  close?(): Promise<void>;
 }
