@@ -1,4 +1,5 @@
 import { CloisterError } from '../errors.js';
+import type { Digest } from '../shared/digest.js';
 import type { BlobSource } from './blob-source.js';
 import type { Descriptor } from './descriptor.js';
 import { fetchBlob } from './fetch-blob.js';
@@ -7,6 +8,7 @@ import type { ImageContext } from './image-context.js';
 import { inParallel } from './in-parallel.js';
 import { LayerWork, type Layer, type LayerOptions } from './layer.js';
 import type { Lease } from './lease.js';
+import { removeIfDamaged } from './damage.js';
 import { checkIsImage, type ImageManifest } from './manifest.js';
 import type { NamedManifest } from './manifest-choice.js';
 import { ProgressTracker, type OnProgress } from './progress.js';
@@ -46,10 +48,13 @@ export class Acquisition {
   /** A manifest or an index that something refers to: from the store, or from the source into the store. */
   async document(descriptor: Descriptor): Promise<NamedManifest> {
     const { signal } = this.#options;
-    if (!(await this.#lease.useBlob(descriptor.digest, signal))) {
-      await this.#context.content.put(this.#lease, await this.#source.manifest(descriptor, signal), descriptor.digest);
-    }
-    return this.#context.documents.manifest(descriptor, this.#subject);
+    return this.#undamaged(descriptor.digest, async () => {
+      if (!(await this.#lease.useBlob(descriptor.digest, signal))) {
+        const bytes = await this.#source.manifest(descriptor, signal);
+        await this.#context.content.put(this.#lease, bytes, descriptor.digest);
+      }
+      return this.#context.documents.manifest(descriptor, this.#subject);
+    });
   }
 
   /** The configuration of a manifest. @throws CloisterError `ERR_IMAGE_INVALID` for what is no image. */
@@ -63,8 +68,10 @@ export class Acquisition {
         { subject: digest },
       );
     }
-    await fetchBlob(this.#lease, this.#source, manifest.config, { signal: this.#options.signal });
-    return this.#context.documents.config(manifest, this.#subject);
+    return this.#undamaged(digest, async () => {
+      await fetchBlob(this.#lease, this.#source, manifest.config, { signal: this.#options.signal });
+      return this.#context.documents.config(manifest, this.#subject);
+    });
   }
 
   /** The layers of a manifest, stored and unpacked. @throws CloisterError whatever a layer or the source fails with. */
@@ -93,6 +100,16 @@ export class Acquisition {
     await this.#each([config, ...layers], (descriptor, signal) =>
       fetchBlob(this.#lease, this.#source, descriptor, { signal }),
     );
+  }
+
+  /** What the store has of it may have been damaged since it was checked: then it is fetched again. */
+  async #undamaged<T>(digest: Digest, get: () => Promise<T>): Promise<T> {
+    try {
+      return await get();
+    } catch (error) {
+      if (!(await removeIfDamaged(this.#context, error, [digest], this.#options.signal))) throw error;
+      return get();
+    }
   }
 
   async #each<T>(items: readonly T[], work: (item: T, signal: AbortSignal) => Promise<void>): Promise<void> {

@@ -10,7 +10,7 @@ import { fileError, unlessMissing } from '../shared/file-error.js';
 import { LockFile, type LockGroup, type LockRange } from '../shared/lock-file.js';
 import { readChunks } from './blob-file.js';
 import { BlobWriter, type ExpectedBlob } from './blob-writer.js';
-import { Ingest } from './ingest.js';
+import { Ingest, PARTIAL_LIFETIME_MS } from './ingest.js';
 import { Claim, Lease, type LeasedContent } from './lease.js';
 
 const ALGORITHMS = ['sha256', 'sha512'] as const;
@@ -114,11 +114,12 @@ export class ContentStore implements LeasedContent, Disposable {
     }
   }
 
-  /** Stores a small blob. @param expected - its digest, when somebody said what it must be. */
+  /** Stores a small blob, also where a damaged one is. @param expected - its digest, when somebody said what it must be. */
   async put(lease: Lease, bytes: Uint8Array, expected?: Digest): Promise<Digest> {
     const digest: Digest = expected ?? `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     await using writer = await lease.writer({ digest, size: bytes.length });
-    if (writer === undefined) return digest;
+    if (writer === undefined)
+      return (await this.removeDamaged(digest)) ? await this.put(lease, bytes, expected) : digest;
     await writer.restart();
     await writer.write(bytes);
     await writer.commit();
@@ -149,13 +150,17 @@ export class ContentStore implements LeasedContent, Disposable {
     return found;
   }
 
-  /** Removes blobs that are not wanted and that nobody uses, and interrupted ones that nobody goes on with. Returns the bytes freed. */
+  /**
+   * Removes blobs that are not wanted and that nobody uses, and interrupted ones that nobody goes on with: those of a day ago, or
+   * with `partials` all. Returns the bytes freed.
+   */
   async collect(
     isWanted: (digest: Digest) => boolean,
+    { partials = false }: { readonly partials?: boolean } = {},
   ): Promise<{ readonly blobs: readonly Digest[]; readonly bytes: number }> {
     using claim = new Claim(this.locks);
     const blobs: Digest[] = [];
-    let bytes = await this.#ingest.collect(claim);
+    let bytes = await this.#ingest.collect(claim, partials ? 0 : PARTIAL_LIFETIME_MS);
     for await (const { digest, size } of this.list()) {
       if (isWanted(digest) || !claim.take('blob', digest)) continue;
       await unlessMissing(unlink(this.#path(digest)));

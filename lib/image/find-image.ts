@@ -1,4 +1,5 @@
 import { parseDigest, type Digest } from '../shared/digest.js';
+import { isDamage } from './damage.js';
 import type { ImageContext } from './image-context.js';
 import type { ImageRecord } from './image-names.js';
 import { parseReference } from './reference.js';
@@ -31,9 +32,16 @@ export async function findByName(context: ImageContext, name: string): Promise<S
   return record === undefined ? getImage(context, reference.toString()) : readImage(context, record);
 }
 
-/** Every name that stands for an image, in their order. */
+/** Every name that stands for an image, in their order; those that are damaged are left out, and pulling heals them. */
 export async function listImages(context: ImageContext): Promise<readonly StoredImage[]> {
   const records = await context.names.list();
-  const found = await Promise.all(records.map(({ reference }) => findImage(context, reference)));
+  const found = await Promise.all(
+    records.map(({ reference }) =>
+      findImage(context, reference).catch((error: unknown) => {
+        if (isDamage(error)) return undefined;
+        throw error;
+      }),
+    ),
+  );
   return found.flatMap((image) => image ?? []);
 }

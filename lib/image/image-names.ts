@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CloisterError } from '../errors.js';
 import { makeDirectory } from '../shared/make-directory.js';
 import { errnoOf, fileError, unlessMissing } from '../shared/file-error.js';
 import type { LockFile } from '../shared/lock-file.js';
@@ -62,7 +63,7 @@ export class ImageNames {
       files.map(async (name) => {
         const path = join(this.#directory, name);
         const bytes = await unlessMissing(readFile(path));
-        return bytes === undefined ? undefined : parseRecord(path, bytes);
+        return bytes === undefined ? undefined : readableRecord(path, bytes);
       }),
     );
     return records.flatMap((record) => record ?? []).sort((a, b) => (a.reference < b.reference ? -1 : 1));
@@ -89,10 +90,12 @@ export class ImageNames {
     await syncDirectory(this.#directory);
   }
 
-  /** Removes what killed writers left. Only while `lock` is held. */
+  /** Removes what killed writers left, and what cannot be read. Only while `lock` is held. */
   async sweep(): Promise<void> {
     for (const name of await readdir(this.#directory)) {
-      if (/\.json\.[0-9a-f]{12}$/.test(name)) await unlessMissing(unlink(join(this.#directory, name)));
+      const path = join(this.#directory, name);
+      const isRecord = name.endsWith('.json') && readRecord(path) !== undefined;
+      if (!isRecord && /\.json(\.[0-9a-f]{12})?$/.test(name)) await unlessMissing(unlink(path));
     }
   }
 
@@ -110,7 +113,17 @@ function readRecord(path: string): ImageRecord | undefined {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw fileError(error, path);
   }
-  return parseRecord(path, bytes);
+  return readableRecord(path, bytes);
+}
+
+/** One that is damaged says no more than one that is missing. */
+function readableRecord(path: string, bytes: Uint8Array): ImageRecord | undefined {
+  try {
+    return parseRecord(path, bytes);
+  } catch (error) {
+    if (CloisterError.is(error) && error.code === 'ERR_IMAGE_INVALID') return undefined;
+    throw error;
+  }
 }
 
 function formatRecord({ target, manifest, ...rest }: ImageRecord): string {

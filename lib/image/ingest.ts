@@ -9,7 +9,7 @@ import type { ExpectedBlob } from './blob-writer.js';
 import type { Claim } from './lease.js';
 
 /** An interrupted download that nobody went on with is worth less than its space after this time. */
-const PARTIAL_LIFETIME_MS = 24 * 3600e3;
+export const PARTIAL_LIFETIME_MS = 24 * 3600e3;
 
 /** A file that one writer has for itself. */
 export interface IngestPlace {
@@ -54,15 +54,15 @@ export class Ingest {
     if (claim.takeKey(lockKey(name))) await unlessMissing(unlink(join(this.#directory, name)));
   }
 
-  /** Removes what nobody goes on with. Returns the bytes freed. */
-  async collect(claim: Claim): Promise<number> {
+  /** Removes what nobody goes on with, interrupted downloads when they are that old. Returns the bytes freed. */
+  async collect(claim: Claim, lifetimeMs: number): Promise<number> {
     let bytes = 0;
     for (const name of await readdir(this.#directory)) {
       if (!claim.takeKey(lockKey(name))) continue;
       const path = join(this.#directory, name);
       const about = await unlessMissing(stat(path));
       const isNamed = parseDigest(name.replace('-', ':')) !== undefined;
-      if (about === undefined || (isNamed && Date.now() - about.mtimeMs < PARTIAL_LIFETIME_MS)) continue;
+      if (about === undefined || (isNamed && Date.now() - about.mtimeMs < lifetimeMs)) continue;
       await unlessMissing(unlink(path));
       bytes += about.size;
     }

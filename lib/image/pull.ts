@@ -1,6 +1,8 @@
 import { Acquisition, type AcquireOptions } from './acquire.js';
 import type { BlobSource } from './blob-source.js';
+import { isDamage, removeIfDamaged } from './damage.js';
 import type { ImageContext } from './image-context.js';
+import { rootsOf } from './image-names.js';
 import type { Lease } from './lease.js';
 import { chooseManifest, type NamedManifest } from './manifest-choice.js';
 import type { ImageConfig } from './image-config.js';
@@ -49,7 +51,7 @@ class Pull {
   }
 
   async run(): Promise<StoredImage> {
-    const known = await findImage(this.#context, this.#name);
+    const known = await this.#known();
     if (known !== undefined && (await this.#isEnough(known))) return known;
     using lease = this.#context.content.lease();
     const acquisition = new Acquisition({
@@ -69,6 +71,19 @@ class Pull {
     const record = { reference: this.#name, target: root.descriptor, manifest: chosen.descriptor, updated: Date.now() };
     await this.#context.names.put(record, this.#options.signal);
     return { record, manifest: chosen.manifest, config };
+  }
+
+  /** A damaged one is as good as missing. */
+  async #known(): Promise<StoredImage | undefined> {
+    try {
+      return await findImage(this.#context, this.#name);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const record = await this.#context.names.get(this.#name);
+      const roots = record === undefined ? [] : rootsOf(record).map(({ digest }) => digest);
+      await removeIfDamaged(this.#context, error, roots, this.#options.signal);
+      return undefined;
+    }
   }
 
   get #name(): string {

@@ -21,7 +21,7 @@ export interface RemovedContent {
  */
 export async function collectGarbage(
   context: ImageContext,
-  signal?: AbortSignal,
+  { all = false, signal }: PruneOptions = {},
 ): Promise<Omit<RemovedContent, 'references'>> {
   const { content, names, layers } = context;
   using claim = new Claim(content.locks);
@@ -31,7 +31,7 @@ export async function collectGarbage(
     using _lock = await names.lock(signal);
     await names.sweep();
     const wanted = await reachableFrom(context, (await names.list()).flatMap(rootsOf));
-    freed = await content.collect((digest) => wanted.blobs.has(digest));
+    freed = await content.collect((digest) => wanted.blobs.has(digest), { partials: all });
     for (const each of await layers.list()) {
       if (!wanted.layers.has(each.layer) && claim.take('layer', each.layer)) garbage.push(each);
     }
@@ -96,11 +96,11 @@ export async function removeImage(
     }
     await context.names.delete(reference);
   }
-  return { references: [reference], ...(await collectGarbage(context, signal)) };
+  return { references: [reference], ...(await collectGarbage(context, { signal })) };
 }
 
 export interface PruneOptions {
-  /** Also images that have a name and that no sandbox runs. Default: false. */
+  /** Also images that have a name and that no sandbox runs, and downloads that broke off. Default: false. */
   readonly all?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
@@ -120,5 +120,5 @@ export async function pruneImages(
       references.push(record.reference);
     }
   }
-  return { references, ...(await collectGarbage(context, signal)) };
+  return { references, ...(await collectGarbage(context, { all, signal })) };
 }

@@ -174,6 +174,13 @@ test('collects what nobody goes on with: unnamed parts at once, named ones after
   expect(partials()).toEqual([recent]);
 });
 
+test('collects every part that nobody goes on with when all is to go', async () => {
+  const place = join(directory, 'content/ingest');
+  for (const name of ['new-0123456789abcdef', `sha256-${'a'.repeat(64)}`]) writeFileSync(join(place, name), 'abc');
+  expect((await store.collect(() => true, { partials: true })).bytes).toBe(6);
+  expect(partials()).toEqual([]);
+});
+
 test('finds damage and reads no damaged blob as a whole one', async () => {
   const good = await write(store, Buffer.from('good'));
   const bad = await write(store, Buffer.from('bad!'));

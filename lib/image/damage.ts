@@ -1,0 +1,22 @@
+import { CloisterError } from '../errors.js';
+import type { Digest } from '../shared/digest.js';
+import type { ImageContext } from './image-context.js';
+
+/** Stored bytes are not those of their digest any more. */
+export function isDamage(error: unknown): boolean {
+  return CloisterError.is(error) && error.code === 'ERR_DIGEST_MISMATCH';
+}
+
+/** Removes those of the blobs that are damaged, when that is what an error tells. Whether there were any. */
+export async function removeIfDamaged(
+  { content }: ImageContext,
+  error: unknown,
+  digests: readonly Digest[],
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if (!isDamage(error)) return false;
+  let removed = false;
+  for (const digest of digests)
+    if ((await content.has(digest)) && (await content.removeDamaged(digest, signal))) removed = true;
+  return removed;
+}
