@@ -1,5 +1,6 @@
 import { invalidOption } from '../errors.js';
 import { parseReference } from '../image/reference.js';
+import { parseDigest } from '../shared/digest.js';
 import { PULL_POLICIES } from '../runtime/image.js';
 import type { MountSpec, SandboxSpec } from '../runtime/spec.js';
 import { identityOf } from './image-identity.js';
@@ -16,7 +17,10 @@ const DEFAULT_DISK_BYTES = 256 * MIB;
 export function checkImage(value: unknown, policy: unknown): SandboxSpec['image'] {
   const pull = checkChoice('pull', policy, PULL_POLICIES, 'missing');
   if (value === undefined || value === 'host') return { kind: 'host' };
-  if (typeof value === 'string') return { kind: 'image', reference: parseReference(value).toString(), pull };
+  if (typeof value === 'string') {
+    const reference = parseDigest(value) ?? parseReference(value).toString();
+    return { kind: 'image', reference, pull };
+  }
   if (typeof value !== 'object')
     throw invalidOption('image', "'host', a reference such as 'debian:12', an Image, or { directory }", value);
   const record = identityOf(value)?.record;

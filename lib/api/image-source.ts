@@ -1,15 +1,17 @@
 import { commitImage, type CommitRequest } from '../image/commit.js';
+import { findByName } from '../image/find-image.js';
 import type { Flatten } from '../image/export.js';
 import { openImages, type ImageContext } from '../image/image-context.js';
 import { pullImage, type PullOptions } from '../image/pull.js';
 import { parseReference, type Reference } from '../image/reference.js';
 import { RegistryClient } from '../image/registry/client.js';
 import type { RegistryOptions } from '../image/registry/options.js';
-import { getImage, holdImage, readImage, type ImageHold, type StoredImage } from '../image/stored-image.js';
+import { holdImage, readImage, type ImageHold, type StoredImage } from '../image/stored-image.js';
 import { unpackStored } from '../image/unpack-stored.js';
 import { CloisterError } from '../errors.js';
 import type { ImageRequest, OpenImage } from '../runtime/image.js';
 import { throwIfAborted } from '../shared/abort.js';
+import { parseDigest } from '../shared/digest.js';
 import type { LockRange } from '../shared/lock-file.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
 import { toImageDefaults } from './image-defaults.js';
@@ -108,6 +110,7 @@ export class ImageSource {
     this.#closing.abort(new CloisterError('ERR_SANDBOX_STATE', 'the host was closed'));
     await Promise.allSettled(this.#operations);
     const context = await this.#context?.catch(() => undefined);
+    await context?.layers.close?.();
     context?.[Symbol.dispose]();
     await this.#client.close();
   }
@@ -115,7 +118,8 @@ export class ImageSource {
   #find(tools: ImageTools, { reference, pull, manifest }: ImageRequest): Promise<StoredImage> {
     const { context } = tools;
     if (manifest !== undefined) return readImage(context, { reference, target: manifest, manifest, updated: 0 });
-    if (pull === 'never') return getImage(context, reference);
+    // A digest alone says nothing of where it could be had.
+    if (pull === 'never' || parseDigest(reference) !== undefined) return findByName(context, reference);
     return this.pull(tools, parseReference(reference), { policy: pull });
   }
 

@@ -165,6 +165,9 @@ class ParsedReference implements Reference {
  */
 export function parseReference(text: string): Reference {
   checkText(text);
+  // It would be a tag of a repository called sha256.
+  if (parseDigest(text) !== undefined)
+    throw invalid(text, 'a digest alone says nothing of where the image could be had', 'write name@digest');
   const { name, tag, digest } = splitText(text);
   const [registry, repository] = splitRegistry(name);
   checkRegistry(text, registry);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Host, Image, Sandbox } from '../../../../lib/index.js';
@@ -102,6 +102,36 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     const committed = await box.commit('twice:2');
     const rest = await Sandbox.run(['sh', '-c', 'echo /a/*'], { image: committed, host });
     expect(rest.stdout).toBe('/a/three /a/two\n');
+  });
+
+  test('by its digest alone, or by name and digest, it is what is here', async () => {
+    const { digest, reference } = await Image.get(image, { host });
+    for (const name of [digest, `${reference.replace(/:[^:/]*$/, '')}@${digest}`]) {
+      const { stdout } = await Sandbox.run(['sh', '-c', 'echo started'], { image: name, host, pull: 'never' });
+      expect(stdout).toBe('started\n');
+    }
+    const unknown = `sha256:${'0'.repeat(64)}`;
+    expect((await rejection(Sandbox.run(['true'], { image: unknown, host }))).code).toBe('ERR_IMAGE_NOT_FOUND');
+    expect((await rejection(Image.pull(unknown, { host }))).code).toBe('ERR_INVALID_REFERENCE');
+  });
+
+  test('a host that is closed holds nothing open', async () => {
+    const open = (): number => readdirSync('/proc/self/fd').length;
+    const once = async (): Promise<void> => {
+      const other = new Host({
+        root,
+        stateDir: join(scratch, 'state'),
+        storage,
+        registries: { useCredentialFiles: false },
+      });
+      await Sandbox.run(['sh', '-c', 'true'], { image, host: other, pull: 'never' });
+      await other.close();
+    };
+    await once();
+    const before = open();
+    for (let i = 0; i < 8; i++) await once();
+    // Two layers each; connections of earlier tests may come to their end.
+    expect(open()).toBeLessThan(before + 8);
   });
 
   test('an image that is not there is a typed error', async () => {
