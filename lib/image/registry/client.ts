@@ -125,7 +125,7 @@ export class RegistryClient implements AsyncDisposable {
     return this.#endpoints.mirrored(repository).blob(repository, descriptor, from, signal);
   }
 
-  /** A small blob as a whole: an image's configuration. @param options.maxBytes - larger ones are refused unread. */
+  /** A small blob as a whole: an image's configuration. One of more than `maxBytes` is refused unread. */
   async blobBytes(
     repository: Repository,
     descriptor: Descriptor,
