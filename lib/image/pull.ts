@@ -1,5 +1,6 @@
 import { Acquisition, type AcquireOptions } from './acquire.js';
 import type { BlobSource } from './blob-source.js';
+import type { Descriptor } from './descriptor.js';
 import type { ImageContext } from './image-context.js';
 import type { Lease } from './lease.js';
 import { chooseManifest, type NamedManifest } from './manifest-choice.js';
@@ -20,6 +21,14 @@ export interface PullOptions extends AcquireOptions {
 
 /** An index of indexes is rare, deeper ones are attacks. */
 const MAX_INDEX_DEPTH = 4;
+
+/**
+ * What an image runs on. An index says more than the configuration, where older build tools leave out the variant; a name without
+ * an index says it only there.
+ */
+function platformOf({ platform }: Descriptor, config: ImageConfig): Platform {
+  return platform ?? config.platform;
+}
 
 /** One repository of a registry. */
 export function registrySource(client: RegistryClient, reference: Reference): BlobSource {
@@ -62,7 +71,7 @@ class Pull {
     const root = await this.#root(lease, acquisition, known);
     const chosen = await chooseManifest(root, this.#machine, (each) => acquisition.document(each), this.#name);
     const config = await acquisition.config(chosen.manifest);
-    this.#checkPlatform(config);
+    this.#checkPlatform(chosen.descriptor, config);
     await acquisition.layers(chosen.manifest, config);
     if (this.#options.platform === 'all' && root.manifest.kind === 'index')
       await this.#others(acquisition, root.manifest, 0);
@@ -79,12 +88,16 @@ class Pull {
   async #isEnough(known: StoredImage): Promise<boolean> {
     const { policy, platform } = this.#options;
     if (policy !== 'missing' || platform === 'all') return false;
-    return platformRank(this.#machine, known.config.platform) !== undefined && canUnpack(this.#context, known);
+    return this.#runs(platformOf(known.record.manifest, known.config)) && canUnpack(this.#context, known);
   }
 
-  /** A name without an index says only in the image's configuration what it runs on. */
-  #checkPlatform({ platform }: ImageConfig): void {
-    if (platformRank(this.#machine, platform) === undefined) throw noPlatform([platform], this.#machine, this.#name);
+  #checkPlatform(chosen: Descriptor, config: ImageConfig): void {
+    const platform = platformOf(chosen, config);
+    if (!this.#runs(platform)) throw noPlatform([platform], this.#machine, this.#name);
+  }
+
+  #runs(platform: Platform): boolean {
+    return platformRank(this.#machine, platform) !== undefined;
   }
 
   /**
