@@ -1,3 +1,4 @@
+import { CloisterError } from '../errors.js';
 import { Acquisition, type AcquireOptions } from './acquire.js';
 import type { BlobSource } from './blob-source.js';
 import type { Descriptor } from './descriptor.js';
@@ -5,7 +6,7 @@ import type { ImageContext } from './image-context.js';
 import type { Lease } from './lease.js';
 import { chooseManifest, type NamedManifest } from './manifest-choice.js';
 import type { ImageConfig } from './image-config.js';
-import type { ImageIndex } from './manifest.js';
+import type { ImageIndex, Manifest } from './manifest.js';
 import { hostPlatform, type Platform } from './platform.js';
 import { noPlatform, platformRank } from './platform-match.js';
 import { withDigest, type Reference } from './reference.js';
@@ -13,7 +14,7 @@ import type { RegistryClient } from './registry/client.js';
 import { canUnpack, findImage, type StoredImage } from './stored-image.js';
 
 export interface PullOptions extends AcquireOptions {
-  /** Default: what this machine is. `'all'`: everything that the name stands for; this machine's image is unpacked. */
+  /** Default: what this machine is. `'all'`: whatever the registry has by the name; this machine's image is unpacked. */
   readonly platform?: Platform | 'all' | undefined;
   /** `'missing'`: asks no registry when an image of this name and platform is here, whole. Default: `'always'`. */
   readonly policy?: 'always' | 'missing' | undefined;
@@ -28,6 +29,15 @@ const MAX_INDEX_DEPTH = 4;
  */
 function platformOf({ platform }: Descriptor, config: ImageConfig): Platform {
   return platform ?? config.platform;
+}
+
+async function unlessNotFound(document: Promise<NamedManifest>): Promise<Manifest | undefined> {
+  try {
+    return (await document).manifest;
+  } catch (error) {
+    if (CloisterError.is(error) && error.code === 'ERR_IMAGE_NOT_FOUND') return undefined;
+    throw error;
+  }
 }
 
 /** One repository of a registry. */
@@ -119,9 +129,11 @@ class Pull {
     return { descriptor, manifest };
   }
 
+  /** An index may be sparse: whoever copied it left out what was not wanted there. */
   async #others(acquisition: Acquisition, index: ImageIndex, depth: number): Promise<void> {
     for (const descriptor of index.manifests) {
-      const { manifest } = await acquisition.document(descriptor);
+      const manifest = await unlessNotFound(acquisition.document(descriptor));
+      if (manifest === undefined) continue;
       if (manifest.kind === 'manifest') await acquisition.blobs(manifest);
       else if (depth < MAX_INDEX_DEPTH) await this.#others(acquisition, manifest, depth + 1);
     }

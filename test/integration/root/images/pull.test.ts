@@ -127,6 +127,32 @@ test('an image without an index must run here, too, unless it was asked for', as
   await pullImage(lab.images, lab.client, lab.reference('single:1'), { platform: parsePlatform(OTHER) });
 });
 
+test('all of a sparse index is what the registry has of it', async () => {
+  const [here, there, gone] = [HOST, OTHER, 'linux/s390x'].map((platform) =>
+    testImage([layerOf({ where: `sparse ${platform}` })], { architecture: platform.slice(6) }),
+  ) as [TestImage, TestImage, TestImage];
+  const name = lab.reference('sparse:1');
+  for (const image of [here, there, gone]) await publish(lab.client, name, image, false);
+  await lab.client.putManifest(name, testIndex({ 'linux/s390x': gone, [HOST]: here, [OTHER]: there }).bytes);
+  const missing = new RegExp(`^GET .*/manifests/${gone.manifest.digest}`);
+  lab.proxy.always(missing, { kind: 'answer', status: 404 });
+  await pullImage(lab.images, lab.client, name, { platform: 'all' });
+  for (const digest of [...here.blobs.keys(), ...there.blobs.keys()])
+    expect(await lab.images.content.has(digest)).toBe(true);
+  expect(await lab.images.content.has(gone.manifest.digest)).toBe(false);
+
+  lab.proxy.reset();
+  lab.proxy.always(missing, { kind: 'answer', status: 403 });
+  const refused = pullImage(lab.images, lab.client, name, { platform: 'all' });
+  expect(await rejection(refused)).toMatchObject({ code: 'ERR_UNAUTHORIZED' });
+
+  lab.proxy.always(new RegExp(here.manifest.digest), { kind: 'answer', status: 404 });
+  using elsewhere = makeScratch('pull-sparse');
+  using empty = openTestImages(elsewhere.path);
+  const chosen = pullImage(empty, lab.client, name, { platform: 'all' });
+  expect(await rejection(chosen)).toMatchObject({ code: 'ERR_IMAGE_NOT_FOUND' });
+});
+
 test('an index says more of the platform than a configuration without variant', async () => {
   const old = testImage([layerOf({ where: 'on a Raspberry Pi' })], { architecture: 'arm' });
   const name = lab.reference('variants:1');
