@@ -3,6 +3,7 @@ import type { BlobSource } from './blob-source.js';
 import type { BlobWriter } from './blob-writer.js';
 import type { Descriptor } from './descriptor.js';
 import type { Lease } from './lease.js';
+import { canComeFromElsewhere } from './registry/distrust.js';
 
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
@@ -48,7 +49,7 @@ export async function* fetchChunks(
 
 /**
  * Runs something that fetches a blob; once more, from the beginning, when the part that an earlier try left turns out to be
- * damaged.
+ * damaged, or what a mirror gave, as long as there is another place to get it from.
  */
 export async function withFreshStart(
   openWriter: () => Promise<BlobWriter | undefined>,
@@ -61,7 +62,7 @@ export async function withFreshStart(
       await fetch(writer);
       return true;
     } catch (error) {
-      if (!isMismatch(error) || writer.resumedBytes === 0) throw error;
+      if (!isMismatch(error) || (writer.resumedBytes === 0 && !canComeFromElsewhere(error))) throw error;
     }
   }
 }

@@ -1,12 +1,14 @@
+import { CloisterError } from '../errors.js';
 import { Acquisition, type AcquireOptions } from './acquire.js';
 import type { BlobSource } from './blob-source.js';
 import { isDamage, removeIfDamaged } from './damage.js';
+import type { Descriptor } from './descriptor.js';
 import type { ImageContext } from './image-context.js';
 import { rootsOf } from './image-names.js';
 import type { Lease } from './lease.js';
 import { chooseManifest, type NamedManifest } from './manifest-choice.js';
 import type { ImageConfig } from './image-config.js';
-import type { ImageIndex } from './manifest.js';
+import type { ImageIndex, Manifest } from './manifest.js';
 import { hostPlatform, type Platform } from './platform.js';
 import { noPlatform, platformRank } from './platform-match.js';
 import { withDigest, type Reference } from './reference.js';
@@ -14,7 +16,7 @@ import type { RegistryClient } from './registry/client.js';
 import { canUnpack, findImage, type StoredImage } from './stored-image.js';
 
 export interface PullOptions extends AcquireOptions {
-  /** Default: what this machine is. `'all'`: everything that the name stands for; this machine's image is unpacked. */
+  /** Default: what this machine is. `'all'`: whatever the registry has by the name; this machine's image is unpacked. */
   readonly platform?: Platform | 'all' | undefined;
   /** `'missing'`: asks no registry when an image of this name and platform is here, whole. Default: `'always'`. */
   readonly policy?: 'always' | 'missing' | undefined;
@@ -22,6 +24,23 @@ export interface PullOptions extends AcquireOptions {
 
 /** An index of indexes is rare, deeper ones are attacks. */
 const MAX_INDEX_DEPTH = 4;
+
+/**
+ * What an image runs on. An index says more than the configuration, where older build tools leave out the variant; a name without
+ * an index says it only there.
+ */
+function platformOf({ platform }: Descriptor, config: ImageConfig): Platform {
+  return platform ?? config.platform;
+}
+
+async function unlessNotFound(document: Promise<NamedManifest>): Promise<Manifest | undefined> {
+  try {
+    return (await document).manifest;
+  } catch (error) {
+    if (CloisterError.is(error) && error.code === 'ERR_IMAGE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
 
 /** One repository of a registry. */
 export function registrySource(client: RegistryClient, reference: Reference): BlobSource {
@@ -64,7 +83,7 @@ class Pull {
     const root = await this.#root(lease, acquisition, known);
     const chosen = await chooseManifest(root, this.#machine, (each) => acquisition.document(each), this.#name);
     const config = await acquisition.config(chosen.manifest);
-    this.#checkPlatform(config);
+    this.#checkPlatform(chosen.descriptor, config);
     await acquisition.layers(chosen.manifest, config);
     if (this.#options.platform === 'all' && root.manifest.kind === 'index')
       await this.#others(acquisition, root.manifest, 0);
@@ -94,12 +113,16 @@ class Pull {
   async #isEnough(known: StoredImage): Promise<boolean> {
     const { policy, platform } = this.#options;
     if (policy !== 'missing' || platform === 'all') return false;
-    return platformRank(this.#machine, known.config.platform) !== undefined && canUnpack(this.#context, known);
+    return this.#runs(platformOf(known.record.manifest, known.config)) && canUnpack(this.#context, known);
   }
 
-  /** A name without an index says only in the image's configuration what it runs on. */
-  #checkPlatform({ platform }: ImageConfig): void {
-    if (platformRank(this.#machine, platform) === undefined) throw noPlatform([platform], this.#machine, this.#name);
+  #checkPlatform(chosen: Descriptor, config: ImageConfig): void {
+    const platform = platformOf(chosen, config);
+    if (!this.#runs(platform)) throw noPlatform([platform], this.#machine, this.#name);
+  }
+
+  #runs(platform: Platform): boolean {
+    return platformRank(this.#machine, platform) !== undefined;
   }
 
   /**
@@ -121,9 +144,11 @@ class Pull {
     return { descriptor, manifest };
   }
 
+  /** An index may be sparse: whoever copied it left out what was not wanted there. */
   async #others(acquisition: Acquisition, index: ImageIndex, depth: number): Promise<void> {
     for (const descriptor of index.manifests) {
-      const { manifest } = await acquisition.document(descriptor);
+      const manifest = await unlessNotFound(acquisition.document(descriptor));
+      if (manifest === undefined) continue;
       if (manifest.kind === 'manifest') await acquisition.blobs(manifest);
       else if (depth < MAX_INDEX_DEPTH) await this.#others(acquisition, manifest, depth + 1);
     }

@@ -9,6 +9,7 @@ import { deleteBlob, hasBlob } from './blobs.js';
 import { CredentialStore, GivenCredentials } from './auth/credential-store.js';
 import type { Credentials, CredentialSource } from './auth/credentials.js';
 import { digestOf } from './digest-check.js';
+import { Distrust } from './distrust.js';
 import type { RegistryServices } from './endpoint.js';
 import { Endpoints } from './endpoints.js';
 import { mismatch } from './failure.js';
@@ -55,12 +56,13 @@ export class RegistryClient implements AsyncDisposable {
   readonly #options: RegistryOptions;
   readonly #services: RegistryServices;
   readonly #isOwner: boolean;
+  readonly #distrust: Distrust;
   readonly #endpoints: Endpoints;
 
   /**
    * Connects to nothing yet.
    *
-   * @param parent - a client whose connections are used too; closing this one leaves them open.
+   * @param parent - a client whose connections are used too, and what it knows of mirrors; closing this one leaves them open.
    * @throws CloisterError `ERR_INVALID_OPTION`
    */
   constructor(options: RegistryOptions = {}, parent?: RegistryClient) {
@@ -74,12 +76,13 @@ export class RegistryClient implements AsyncDisposable {
       credentials: new GivenCredentials(settings.auth, others),
       retry: settings.retry,
     };
-    this.#endpoints = new Endpoints(this.#services, settings.mirrors);
+    this.#distrust = parent === undefined ? new Distrust() : parent.#distrust;
+    this.#endpoints = new Endpoints(this.#services, settings.mirrors, this.#distrust);
   }
 
   /**
-   * The same client with other credentials for one registry: for a single pull or push. Shares connections, and not what the
-   * registry knows us by.
+   * The same client with other credentials for one registry: for a single pull or push. Shares connections and
+   * what is known of mirrors, and not what the registry knows us by.
    */
   withCredentials(registry: string, credentials: Credentials): RegistryClient {
     return new RegistryClient({ ...this.#options, auth: { ...this.#options.auth, [registry]: credentials } }, this);
@@ -110,7 +113,8 @@ export class RegistryClient implements AsyncDisposable {
    * The bytes of a blob as they come, from `from.offset` on. The loop comes to its end only when all bytes, those before
    * `from` included, have the digest and the size of the descriptor; until then they are nothing but bytes. Connections that
    * break are made again and go on where they broke; when the loop throws something else than `ERR_DIGEST_MISMATCH`, what came
-   * so far can be kept, and a later call can go on `from` there.
+   * so far can be kept, and a later call can go on `from` there. Bytes of a mirror that turn out to be wrong come from elsewhere
+   * when they are asked for again.
    */
   blob(
     repository: Repository,

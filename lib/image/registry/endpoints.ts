@@ -1,4 +1,5 @@
 import type { Repository } from '../reference.js';
+import type { Distrust } from './distrust.js';
 import { Endpoint, type RegistryServices } from './endpoint.js';
 import { mirrorLocation, registryLocation } from './location.js';
 import { MirroredRegistry } from './mirrors.js';
@@ -9,16 +10,18 @@ const MIRROR_ATTEMPTS = 2;
 /** The places that a client speaks to: registries, as they come up, and the mirrors that stand before some of them. */
 export class Endpoints {
   readonly #services: RegistryServices;
+  readonly #distrust: Distrust;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #mirrored = new Map<string, MirroredRegistry>();
 
-  constructor(services: RegistryServices, mirrors: Readonly<Record<string, readonly string[]>>) {
+  constructor(services: RegistryServices, mirrors: Readonly<Record<string, readonly string[]>>, distrust: Distrust) {
     this.#services = services;
+    this.#distrust = distrust;
     const attempts = Math.min(MIRROR_ATTEMPTS, services.retry.attempts);
     const forMirrors = { ...services, retry: { ...services.retry, attempts } };
     for (const [registry, names] of Object.entries(mirrors)) {
       const endpoints = names.map((mirror) => new Endpoint(mirrorLocation(registry, mirror), forMirrors));
-      this.#mirrored.set(registry, new MirroredRegistry(endpoints, this.of(registry)));
+      this.#mirrored.set(registry, new MirroredRegistry(endpoints, this.of(registry), distrust));
     }
   }
 
@@ -33,6 +36,6 @@ export class Endpoints {
 
   /** Its mirrors, and then itself. */
   mirrored({ registry }: Pick<Repository, 'registry'>): MirroredRegistry {
-    return this.#mirrored.get(registry) ?? new MirroredRegistry([], this.of(registry));
+    return this.#mirrored.get(registry) ?? new MirroredRegistry([], this.of(registry), this.#distrust);
   }
 }

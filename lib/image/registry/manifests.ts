@@ -6,7 +6,7 @@ import { isManifestType, isSchema1Type, MANIFEST_TYPES } from '../media-types.js
 import { versionOf, type Reference } from '../reference.js';
 import { claimedDigest, digestOf, hasDigest } from './digest-check.js';
 import type { Call, Endpoint } from './endpoint.js';
-import { mismatch, misbehaviour } from './failure.js';
+import { clean, mismatch, misbehaviour } from './failure.js';
 import type { HttpResponse } from './http/http-response.js';
 import { mayPass } from './http/retry.js';
 
@@ -45,6 +45,12 @@ function announcedType(response: HttpResponse): string | undefined {
   return type !== undefined && (isManifestType(type) || isSchema1Type(type)) ? type : undefined;
 }
 
+/** RFC 9110 8.4: none was asked for, and a digest is of what was not encoded. */
+function encodingOf(response: HttpResponse): string | undefined {
+  const encoding = response.headers('content-encoding').join(', ');
+  return ['', 'identity'].includes(encoding.trim().toLowerCase()) ? undefined : encoding;
+}
+
 /** Bytes that were damaged on the way may come whole the next time. */
 function damaged(what: string, problem: string, subject: string): CloisterError {
   return mayPass(mismatch(what, problem, subject));
@@ -64,6 +70,12 @@ async function readManifest(
   { expected }: ManifestOptions,
   response: HttpResponse,
 ): Promise<FetchedManifest> {
+  const encoding = encodingOf(response);
+  if (encoding !== undefined) {
+    await response.discard();
+    const problem = `sends it with the content encoding ${JSON.stringify(clean(encoding, []))}, asked for none`;
+    throw misbehaviour(what, response.url.host, problem);
+  }
   const tooLong = (): Error => misbehaviour(what, response.url.host, `sends more than ${MAX_MANIFEST_BYTES} bytes`);
   const bytes = await response.bytes(MAX_MANIFEST_BYTES, tooLong);
   const { contentLength } = response;
@@ -99,7 +111,8 @@ export async function headManifest(
   const found = await endpoint.try(call, async (response) => {
     await response.discard();
     const digest = claimedDigest(response.header('docker-content-digest'));
-    return { digest, size: response.contentLength, mediaType: announcedType(response) };
+    const size = encodingOf(response) === undefined ? response.contentLength : undefined;
+    return { digest, size, mediaType: announcedType(response) };
   });
   const { digest, size, mediaType } = found;
   const isEnough = digest !== undefined && size !== undefined && mediaType !== undefined && isManifestType(mediaType);

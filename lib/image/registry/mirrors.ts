@@ -3,6 +3,7 @@ import type { Digest } from '../../shared/digest.js';
 import type { Descriptor } from '../descriptor.js';
 import type { Repository } from '../reference.js';
 import { BlobDownload, noPrefix, type BlobPrefix } from './blob-download.js';
+import { comesFromElsewhere, type Distrust } from './distrust.js';
 import type { Endpoint } from './endpoint.js';
 
 function isFinal(error: unknown): boolean {
@@ -23,11 +24,11 @@ function withFailures(error: unknown, failures: readonly CloisterError[]): unkno
 export class MirroredRegistry {
   /** The mirrors in their order, and the registry itself at the end. */
   readonly #endpoints: readonly Endpoint[];
-  /** Mirrors that gave something else than this digest. */
-  readonly #distrusted = new Map<Endpoint, Set<Digest>>();
+  readonly #distrust: Distrust;
 
-  constructor(mirrors: readonly Endpoint[], registry: Endpoint) {
+  constructor(mirrors: readonly Endpoint[], registry: Endpoint, distrust: Distrust) {
     this.#endpoints = [...mirrors, registry];
+    this.#distrust = distrust;
   }
 
   /** Does something at the first place where it works. @throws what the registry itself throws. */
@@ -48,7 +49,10 @@ export class MirroredRegistry {
     }
   }
 
-  /** One blob; when a mirror breaks off, the next goes on from there. */
+  /**
+   * One blob; when a mirror breaks off, the next goes on from there. What was handed out cannot be taken back: when it turns out
+   * to be wrong, and a mirror gave a part of it, the error says that the next call gets it elsewhere.
+   */
   async *blob(
     { repository }: Repository,
     descriptor: Descriptor,
@@ -65,11 +69,9 @@ export class MirroredRegistry {
         return;
       } catch (error) {
         if (download.prefix.offset > prefix.offset) sources.push(endpoint);
-        const isWrong = CloisterError.is(error) && error.code === 'ERR_DIGEST_MISMATCH';
-        // What was handed out cannot be taken back: the next try goes elsewhere.
-        if (isWrong && sources.length > 0) this.#distrust(sources, descriptor.digest);
-        const isOver = endpoint === this.#registry || isFinal(error) || (isWrong && sources.length > 0);
-        if (isOver) throw withFailures(error, failures);
+        const isWrong = CloisterError.is(error) && error.code === 'ERR_DIGEST_MISMATCH' && sources.length > 0;
+        if (isWrong) throw this.#wrong(withFailures(error, failures) as CloisterError, sources, descriptor.digest);
+        if (endpoint === this.#registry || isFinal(error)) throw withFailures(error, failures);
         failures.push(error as CloisterError);
         ({ prefix } = download);
       }
@@ -81,15 +83,18 @@ export class MirroredRegistry {
   }
 
   #trusted(digest: Digest): readonly Endpoint[] {
-    return this.#endpoints.filter((endpoint) => this.#distrusted.get(endpoint)?.has(digest) !== true);
+    return this.#endpoints.filter(
+      (endpoint) => endpoint === this.#registry || !this.#distrust.has(endpoint.location, digest),
+    );
   }
 
-  /** Never the registry itself: there is no other place. */
-  #distrust(endpoints: readonly Endpoint[], digest: Digest): void {
-    for (const endpoint of endpoints) {
+  /** Distrusts never the registry itself: there is no other place. */
+  #wrong(error: CloisterError, sources: readonly Endpoint[], digest: Digest): CloisterError {
+    for (const endpoint of sources) {
       if (endpoint === this.#registry) continue;
-      const digests = this.#distrusted.get(endpoint) ?? new Set();
-      this.#distrusted.set(endpoint, digests.add(digest));
+      this.#distrust.add(endpoint.location, digest);
+      comesFromElsewhere(error);
     }
+    return error;
   }
 }

@@ -1,10 +1,13 @@
-import { invalidOption } from '../../../errors.js';
+import { CloisterError, invalidOption } from '../../../errors.js';
 import { isToken, type Credentials } from './credentials.js';
 
 /** Docker's `config.json` or `auth.json` of containers-auth.json(5). */
 export interface AuthFile {
-  /** By registry, or by registry and the beginning of a repository: `quay.io/team`. */
-  readonly auths: ReadonlyMap<string, Credentials>;
+  /**
+   * By registry, or by registry and the beginning of a repository: `quay.io/team`. What is wrong with one of them is no harm to who
+   * asks for another.
+   */
+  readonly auths: ReadonlyMap<string, Credentials | CloisterError>;
   /** Names of helpers by registry. */
   readonly helpers: ReadonlyMap<string, string>;
   /** The helper for all the others. */
@@ -29,17 +32,17 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** `user:password` in base64; some tools fill it up with NUL. */
-function decodeAuth(where: string, auth: string): { username: string; password: string } {
+function decodeAuth(where: string, auth: string): Credentials | CloisterError {
   const isBase64 = /^[A-Za-z0-9+/_-]*={0,2}$/.test(auth);
   const text = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
   const colon = text.indexOf(':');
-  if (!isBase64 || colon < 1) throw invalidOption(where, "the base64 of 'user:password'", undefined);
+  if (!isBase64 || colon < 1) return invalidOption(where, "the base64 of 'user:password'", undefined);
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-/** Undefined for an entry that only says that a helper knows. */
-function parseEntry(where: string, value: unknown): Credentials | undefined {
-  if (!isObject(value)) throw invalidOption(where, 'an object', undefined);
+/** Undefined for an entry that only says that a helper knows; what is wrong with it, for one that cannot be read. */
+function parseEntry(where: string, value: unknown): Credentials | CloisterError | undefined {
+  if (!isObject(value)) return invalidOption(where, 'an object', undefined);
   const { auth, username, password, identitytoken, registrytoken } = value;
   if (isToken(registrytoken)) return { registryToken: registrytoken };
   if (isToken(identitytoken)) return { identityToken: identitytoken };
@@ -73,7 +76,7 @@ export function parseAuthFile(text: string, where: string): AuthFile {
     throw invalidOption(where, 'JSON', undefined);
   }
   if (!isObject(document)) throw invalidOption(where, 'an object', undefined);
-  const auths = new Map<string, Credentials>();
+  const auths = new Map<string, Credentials | CloisterError>();
   for (const [key, value] of entries(`${where}: auths`, document['auths'])) {
     const credentials = parseEntry(`${where}: auths["${key}"]`, value);
     const name = normalizeKey(key);
@@ -91,7 +94,11 @@ export function parseAuthFile(text: string, where: string): AuthFile {
   };
 }
 
-/** The entry that says most: `quay.io/team/app` before `quay.io/team` before `quay.io`. */
+/**
+ * The entry that says most: `quay.io/team/app` before `quay.io/team` before `quay.io`.
+ *
+ * @throws CloisterError `ERR_INVALID_OPTION` when it cannot be read.
+ */
 export function findAuth(
   { auths }: AuthFile,
   registry: string,
@@ -100,6 +107,7 @@ export function findAuth(
   const parts = [normalizeKey(registry), ...(repository?.split('/') ?? [])];
   for (let length = parts.length; length > 0; length--) {
     const found = auths.get(parts.slice(0, length).join('/'));
+    if (CloisterError.is(found)) throw found;
     if (found !== undefined) return found;
   }
   return undefined;

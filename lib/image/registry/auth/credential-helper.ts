@@ -56,9 +56,11 @@ function run(program: string, server: string, env: Environment): Promise<Outcome
   return done.promise;
 }
 
-function parseOutput(program: string, server: string, output: string): Credentials {
+function parseOutput(program: string, server: string, output: string): Credentials | undefined {
   try {
     const { Username, Secret } = JSON.parse(output) as { Username?: unknown; Secret?: unknown };
+    // Some say so that they know nothing.
+    if (Username === '' && Secret === '') return undefined;
     // A name that nobody has says that the secret is an identity token.
     return Username === '<token>'
       ? checkCredentials('Secret', { identityToken: Secret })

@@ -31,19 +31,16 @@ async function readAuthFile(path: string, isRequired: boolean): Promise<AuthFile
     if (text.length > MAX_FILE_BYTES) throw invalidOption(path, `at most ${MAX_FILE_BYTES} bytes`, text.length);
     return parseAuthFile(text, path);
   } catch (cause) {
+    if (CloisterError.is(cause)) throw cause;
     const errno = (cause as NodeJS.ErrnoException).code ?? '';
-    if (CloisterError.is(cause) || (errno === 'ENOENT' && !isRequired))
-      return CloisterError.is(cause) ? raise(cause) : undefined;
+    // Accounts of services have homes such as /dev/null.
+    if ((errno === 'ENOENT' || errno === 'ENOTDIR') && !isRequired) return undefined;
     throw new CloisterError('ERR_PERMISSION', `${path}: the credentials cannot be read: ${errno}`, {
       subject: path,
       errno,
       cause,
     });
   }
-}
-
-function raise(error: CloisterError): never {
-  throw error;
 }
 
 /**

@@ -2,10 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { makeDescriptor } from '../../../../lib/image/descriptor.js';
 import { MEDIA_TYPE } from '../../../../lib/image/media-types.js';
 import { parsePlatform } from '../../../../lib/image/platform.js';
 import type { ImageProgress } from '../../../../lib/image/progress.js';
 import { pullImage } from '../../../../lib/image/pull.js';
+import { indexBytes } from '../../../../lib/image/write-documents.js';
 import { ImageLab } from '../../../support/image-lab.js';
 import { openTestImages } from '../../../support/images.js';
 import { noise } from '../../../support/noise.js';
@@ -123,6 +125,52 @@ test('an image without an index must run here, too, unless it was asked for', as
   });
   expect(await lab.images.content.has(image.layers[0]!.digest)).toBe(false);
   await pullImage(lab.images, lab.client, lab.reference('single:1'), { platform: parsePlatform(OTHER) });
+});
+
+test('all of a sparse index is what the registry has of it', async () => {
+  const [here, there, gone] = [HOST, OTHER, 'linux/s390x'].map((platform) =>
+    testImage([layerOf({ where: `sparse ${platform}` })], { architecture: platform.slice(6) }),
+  ) as [TestImage, TestImage, TestImage];
+  const name = lab.reference('sparse:1');
+  for (const image of [here, there, gone]) await publish(lab.client, name, image, false);
+  await lab.client.putManifest(name, testIndex({ 'linux/s390x': gone, [HOST]: here, [OTHER]: there }).bytes);
+  const missing = new RegExp(`^GET .*/manifests/${gone.manifest.digest}`);
+  lab.proxy.always(missing, { kind: 'answer', status: 404 });
+  await pullImage(lab.images, lab.client, name, { platform: 'all' });
+  for (const digest of [...here.blobs.keys(), ...there.blobs.keys()])
+    expect(await lab.images.content.has(digest)).toBe(true);
+  expect(await lab.images.content.has(gone.manifest.digest)).toBe(false);
+
+  lab.proxy.reset();
+  lab.proxy.always(missing, { kind: 'answer', status: 403 });
+  const refused = pullImage(lab.images, lab.client, name, { platform: 'all' });
+  expect(await rejection(refused)).toMatchObject({ code: 'ERR_UNAUTHORIZED' });
+
+  lab.proxy.always(new RegExp(here.manifest.digest), { kind: 'answer', status: 404 });
+  using elsewhere = makeScratch('pull-sparse');
+  using empty = openTestImages(elsewhere.path);
+  const chosen = pullImage(empty, lab.client, name, { platform: 'all' });
+  expect(await rejection(chosen)).toMatchObject({ code: 'ERR_IMAGE_NOT_FOUND' });
+});
+
+test('an index says more of the platform than a configuration without variant', async () => {
+  const old = testImage([layerOf({ where: 'on a Raspberry Pi' })], { architecture: 'arm' });
+  const name = lab.reference('variants:1');
+  await publish(lab.client, name, old, false);
+  await lab.client.putManifest(name, testIndex({ 'linux/arm/v6': old }).bytes);
+  const platform = parsePlatform('linux/arm/v6');
+  const pulled = await pullImage(lab.images, lab.client, name, { platform });
+  expect(pulled.record.manifest.digest).toBe(old.manifest.digest);
+  lab.proxy.reset();
+  await pullImage(lab.images, lab.client, name, { platform, policy: 'missing' });
+  expect(lab.proxy.seen).toEqual([]);
+
+  const without = lab.reference('variants:2');
+  const { digest, size, mediaType } = old.manifest;
+  await lab.client.putManifest(without, indexBytes([makeDescriptor({ digest, size, mediaType })]));
+  expect(await rejection(pullImage(lab.images, lab.client, without, { platform }))).toMatchObject({
+    code: 'ERR_PLATFORM_NOT_FOUND',
+  });
 });
 
 test('ten pulls at once, in two stores of one directory, download everything once', async () => {

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { parseReference, type Reference } from '../../../../lib/image/reference.js';
 import { RegistryClient } from '../../../../lib/image/registry/client.js';
@@ -94,6 +95,37 @@ describe('manifests', () => {
   test('HEAD is not believed against the digest that was asked for', async () => {
     proxy.always(/^HEAD /, { kind: 'headers', set: { 'docker-content-digest': `sha256:${'0'.repeat(64)}` } });
     expect((await rejection(client.resolve(name(`app@${digest}`)))).code).toBe('ERR_DIGEST_MISMATCH');
+  });
+
+  test('one that is sent encoded is refused, as nobody asked for that', async () => {
+    const asked: unknown[] = [];
+    const packed = gzipSync(image.manifest.bytes);
+    await using encoding = await LocalServer.start((request, response) => {
+      asked.push(request.headers['accept-encoding']);
+      const { mediaType } = image.manifest.descriptor;
+      const headers = { 'content-type': mediaType, 'content-length': packed.length, 'docker-content-digest': digest };
+      response.writeHead(200, { ...headers, 'content-encoding': 'gzip' });
+      response.end(request.method === 'HEAD' ? undefined : packed);
+    });
+    const reference = parseReference(`${encoding.host}/app:1`);
+    for (const call of [client.manifest(reference), client.resolve(reference)]) {
+      const error = await rejection(call);
+      expect([error.code, error.message]).toEqual([
+        'ERR_REGISTRY',
+        expect.stringMatching(/^get manifest 1 of .* sends it with the content encoding "gzip", asked for none$/),
+      ]);
+    }
+    expect(new Set(asked)).toEqual(new Set(['identity']));
+  });
+
+  test('the size of an encoded one is not believed', async () => {
+    proxy.always(/^HEAD /, { kind: 'headers', set: { 'content-encoding': 'gzip', 'content-length': '100' } });
+    expect(await client.resolve(name('app:1'))).toMatchObject({ digest, size: image.manifest.descriptor.size });
+  });
+
+  test('one that is sent without encoding, in so many words, is fine', async () => {
+    proxy.always(MANIFEST, { kind: 'headers', set: { 'content-encoding': 'Identity' } });
+    expect(await whole()).toBe(digest);
   });
 
   test('one that differs in size from what an index says is refused', async () => {

@@ -171,6 +171,8 @@ describe('a registry with passwords', () => {
 
     test.each<[string, string, string]>([
       ['that knows nothing', 'echo credentials not found in native keychain; exit 1', 'asks for a name and a password'],
+      ['that has only empty words', `echo '{"Username":"","Secret":""}'`, 'asks for a name and a password'],
+      ['that has no secret', `echo '{"Username":"me","Secret":""}'`, 'wrote something else than credentials'],
       ['that fails', `echo it is ${USER.password}; exit 3`, 'docker-credential-mine ended with status 3'],
       ['that says something else', `echo ${USER.password}`, 'wrote something else than credentials'],
       ['that is killed', 'kill -9 $$', 'ended with status by a signal'],
@@ -190,9 +192,28 @@ describe('a registry with passwords', () => {
       ]);
     });
 
+    test('an entry that cannot be read is no harm to other registries', async () => {
+      const broken = { auth: USER.password };
+      const withEntries = (entries: object) =>
+        resolves({ HOME: home({ '.docker/config.json': JSON.stringify({ auths: entries }) }) });
+      expect((await withEntries({ 'x.test': broken, [proxy.host]: { auth: BASIC } })).size).toBeGreaterThan(0);
+      const error = await rejection(withEntries({ [proxy.host]: broken }));
+      expect([error.code, error.message]).toEqual([
+        'ERR_INVALID_OPTION',
+        expect.stringContaining(`.docker/config.json: auths["${proxy.host}"].auth`),
+      ]);
+      expectNoSecret(error);
+    });
+
+    test('a home that is no directory holds none, unless it was named', async () => {
+      const HOME = '/dev/null';
+      expect((await resolves({ HOME, DOCKER_AUTH_CONFIG: auths() })).size).toBeGreaterThan(0);
+      const named = await rejection(resolves({ HOME, REGISTRY_AUTH_FILE: '/dev/null/auth.json' }));
+      expect([named.code, named.errno]).toEqual(['ERR_PERMISSION', 'ENOTDIR']);
+    });
+
     test.each([
       ['no JSON', `{"auths": {"${USER.password}`],
-      ['no base64', JSON.stringify({ auths: { x: { auth: USER.password } } })],
       ['a helper that is a path', JSON.stringify({ credsStore: '../../bin/sh' })],
     ])('a file with %s', async (_, content) => {
       const error = await rejection(resolves({ HOME: home({ '.docker/config.json': content }) }));

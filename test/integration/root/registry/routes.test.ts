@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseReference, type Reference } from '../../../../lib/image/reference.js';
+import type { RegistryClient } from '../../../../lib/image/registry/client.js';
 import { FaultProxy, type Fault } from '../../../support/fault-proxy.js';
 import { LocalServer } from '../../../support/http-server.js';
 import { startRegistry, USER, type TestRegistry } from '../../../support/registry.js';
@@ -83,6 +84,17 @@ describe('mirrors', () => {
       expect((await collect(client.blob(name(), descriptor))).equals(bytes)).toBe(true);
     });
     expect([second.matching(BLOB).length, upstream.matching(BLOB).length]).toEqual([1, 1]);
+  });
+
+  test('that give something else are known to clients with other credentials, too', async () => {
+    second.always(BLOB, { kind: 'corrupt', at: 100 });
+    await using(mirrors(), async (client) => {
+      const other = (): RegistryClient => client.withCredentials(upstream.host, USER);
+      expect((await rejection(collect(other().blob(name(), descriptor)))).code).toBe('ERR_DIGEST_MISMATCH');
+      expect((await collect(other().blob(name(), descriptor))).equals(bytes)).toBe(true);
+      expect((await collect(client.blob(name(), descriptor))).equals(bytes)).toBe(true);
+    });
+    expect([second.matching(BLOB).length, upstream.matching(BLOB).length]).toEqual([1, 2]);
   });
 
   test.each<[string, Fault]>([

@@ -78,15 +78,35 @@ describe('files that are refused, and not shown', () => {
     ['no JSON', '{"auths": "secret'],
     ['a list', '["secret"]'],
     ['auths that are a text', '{"auths":"secret"}'],
-    ['an entry that is a text', '{"auths":{"a":"secret"}}'],
-    ['no base64', '{"auths":{"a":{"auth":"secret!"}}}'],
-    ['no user', JSON.stringify({ auths: { a: { auth: base64(':secret') } } })],
     ['a helper that is a path', '{"credsStore":"../secret"}'],
     ['a helper with blanks', '{"credHelpers":{"a":"sh -c"}}'],
   ])('%s', (_, text) => {
     const refusal = (): unknown => parseAuthFile(text, 'config.json');
     expect(refusal).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
     if (!text.includes('credsStore')) expect(refusal).not.toThrow('secret');
+  });
+});
+
+describe('entries that cannot be read', () => {
+  test.each<[string, unknown]>([
+    ['a text', 'secret'],
+    ['no base64', { auth: 'secret!' }],
+    ['no user', { auth: base64(':secret') }],
+  ])('%s: refused, and not shown, when they are asked for', (_, entry) => {
+    const read = file({ auths: { 'a.test': entry, 'b.test/team': entry, 'b.test': { auth: base64('me:pw') } } });
+    for (const [registry, repository] of [['a.test'], ['b.test', 'team/app']] as const) {
+      const refusal = (): unknown => findAuth(read, registry, repository);
+      expect(refusal).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
+      expect(refusal).toThrow(`config.json: auths["${registry}`);
+      expect(refusal).not.toThrow('secret');
+    }
+    expect(findAuth(read, 'b.test', 'other')).toEqual({ username: 'me', password: 'pw' });
+    expect(findAuth(read, 'c.test', undefined)).toBeUndefined();
+  });
+
+  test('give way to one of the same registry under another name', () => {
+    const read = file({ auths: { 'https://quay.io/v1/': { auth: '!' }, 'quay.io': { auth: base64('me:pw') } } });
+    expect(findAuth(read, 'quay.io', undefined)).toEqual({ username: 'me', password: 'pw' });
   });
 });
 
