@@ -46,6 +46,8 @@ export interface ImageConfig {
   /** Undefined is not given; an empty list was given as one. */
   readonly entrypoint: readonly string[] | undefined;
   readonly cmd: readonly string[] | undefined;
+  /** What runs a command that is one text: a health check's. Undefined is `/bin/sh -c`. */
+  readonly shell: readonly string[] | undefined;
   /** `user`, `uid`, `user:group`, `uid:gid`; to be looked up in the image. Undefined is root. */
   readonly user: string | undefined;
   /** Absolute, without `..`. */
@@ -119,11 +121,13 @@ function parseDiffIds(where: string, value: unknown): readonly Digest[] {
 function parseRun(where: string, fields: Fields) {
   const volumes = keysOf(`${where}.Volumes`, own(fields, 'Volumes'));
   const ports = keysOf(`${where}.ExposedPorts`, own(fields, 'ExposedPorts'));
+  const shell = asTexts(`${where}.Shell`, own(fields, 'Shell'), MAX_ITEMS);
   const user = asOptionalText(`${where}.User`, own(fields, 'User'), 256);
   return {
     env: parseEnv(`${where}.Env`, own(fields, 'Env')),
     entrypoint: parseCommand(`${where}.Entrypoint`, own(fields, 'Entrypoint')),
     cmd: parseCommand(`${where}.Cmd`, own(fields, 'Cmd')),
+    shell: shell.length === 0 ? undefined : shell,
     user: user === '' ? undefined : user,
     workingDir: parsePath(`${where}.WorkingDir`, own(fields, 'WorkingDir') ?? '/'),
     exposedPorts: parseExposedPorts(`${where}.ExposedPorts`, ports),

@@ -20,6 +20,7 @@ test('the least that an image says', () => {
     env: {},
     entrypoint: undefined,
     cmd: undefined,
+    shell: undefined,
     user: undefined,
     workingDir: '/',
     exposedPorts: [],
@@ -43,6 +44,7 @@ test('everything that an image can say', () => {
       Env: ['PATH=/bin', 'EMPTY=', 'A=1=2', 'A=3', 'NOTHING', '=x'],
       Entrypoint: ['/init'],
       Cmd: [],
+      Shell: ['/bin/bash', '-ec'],
       User: 'me:users',
       WorkingDir: '/srv//app/../data/',
       ExposedPorts: { '80': {}, '53/UDP': {}, '9000/sctp': {} },
@@ -64,6 +66,7 @@ test('everything that an image can say', () => {
     env: { PATH: '/bin', EMPTY: '', A: '3' },
     entrypoint: ['/init'],
     cmd: [],
+    shell: ['/bin/bash', '-ec'],
     user: 'me:users',
     workingDir: '/srv/data',
     exposedPorts: [
