@@ -104,6 +104,22 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     expect(rest.stdout).toBe('/a/three /a/two\n');
   });
 
+  test('an image without layers is a typed error, and can be passed on all the same', async () => {
+    const path = join(scratch, `none-${storage}.tar`);
+    const none = await importTestImage(host, testImage([], { config: { Cmd: ['/bin/sh'] } }), 'none:1');
+    await none.save(path);
+    const [loaded] = await Image.load(path, { host });
+    expect(loaded?.layers).toEqual([]);
+    for (const start of [
+      () => Sandbox.run([], { image: none, host }),
+      () => Sandbox.create({ image: 'none:1', host }),
+    ]) {
+      const error = await rejection(start());
+      expect(error).toMatchObject({ code: 'ERR_IMAGE_INVALID', subject: none.reference });
+      expect(error.message).toContain('has no layers');
+    }
+  });
+
   test('an image that is not there is a typed error', async () => {
     const missing = `${registry.host}/test/missing:1`;
     expect((await rejection(Sandbox.run(['true'], { image: missing, host }))).code).toBe('ERR_IMAGE_NOT_FOUND');
