@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Host, Image, Sandbox } from '../../../../lib/index.js';
@@ -8,7 +8,7 @@ import { busyboxLayer } from '../../../support/busybox-image.js';
 import { startRegistry, type TestRegistry } from '../../../support/registry.js';
 import { rejection } from '../../../support/rejection.js';
 import { skopeo } from '../../../support/skopeo.js';
-import { archive } from '../../../support/tar.js';
+import { archive, directory, symlink } from '../../../support/tar.js';
 import { layerOf, testImage } from '../../../support/test-image.js';
 
 const scratch = mkdtempSync('/var/tmp/cloister-image-sandbox-');
@@ -102,6 +102,26 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     const committed = await box.commit('twice:2');
     const rest = await Sandbox.run(['sh', '-c', 'echo /a/*'], { image: committed, host });
     expect(rest.stdout).toBe('/a/three /a/two\n');
+  });
+
+  test("an image's working directory is made where no layer has it, below its root, and none of the caller's", async () => {
+    const layer = busyboxLayer(
+      directory('.'),
+      directory('real'),
+      symlink('link', '/../../real'),
+      symlink('out', '/../../../nowhere'),
+    );
+    const start = async (WorkingDir: string, script: string, options: { cwd?: string } = {}) => {
+      const made = testImage([layer], { config: { Env: ['PATH=/bin'], User: '1000', WorkingDir } });
+      return Sandbox.run(['sh', '-c', script], { image: await importTestImage(host, made, 'cwd:1'), host, ...options });
+    };
+    const where = 'pwd; stat -c %u:%g:%a . ..';
+    expect((await start('/srv/made/app', where)).stdout).toBe('/srv/made/app\n0:0:755\n0:0:755\n');
+    expect((await start('/link/sub', 'pwd; ls /real')).stdout).toBe('/real/sub\nsub\n');
+    expect((await start('/srv/made', 'ls /srv || pwd', { cwd: '/bin' })).stdout).toBe('/bin\n');
+    expect(await rejection(start('/out', 'pwd'))).toMatchObject({ code: 'ERR_IMAGE_INVALID' });
+    expect(existsSync('/nowhere')).toBe(false);
+    expect(await rejection(start('/', 'pwd', { cwd: '/missing' }))).toMatchObject({ code: 'ERR_CWD_NOT_FOUND' });
   });
 
   test('an image without layers is a typed error, and can be passed on all the same', async () => {
