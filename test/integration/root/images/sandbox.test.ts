@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Host, Image, Sandbox } from '../../../../lib/index.js';
+import { Host, Image, Sandbox, type SandboxOptions } from '../../../../lib/index.js';
 import { importTestImage } from '../../../support/archives.js';
 import { busyboxLayer } from '../../../support/busybox-image.js';
 import { startRegistry, type TestRegistry } from '../../../support/registry.js';
@@ -102,6 +102,32 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     const committed = await box.commit('twice:2');
     const rest = await Sandbox.run(['sh', '-c', 'echo /a/*'], { image: committed, host });
     expect(rest.stdout).toBe('/a/three /a/two\n');
+  });
+
+  test.each<[string, string]>([
+    ['1000', 'uid=1000(dev) gid=50(staff) groups=10(wheel)'],
+    ['1000:20', 'uid=1000(dev) gid=20(users)'],
+    ['dev', 'uid=1000(dev) gid=50(staff) groups=10(wheel)'],
+    ['4000', 'uid=4000 gid=0(root)'],
+    ['0', 'uid=0(root) gid=0(root) groups=0(root),10(wheel)'],
+    ['root', 'uid=0(root) gid=0(root) groups=0(root),10(wheel)'],
+    ['', 'uid=0(root) gid=0(root) groups=0(root),10(wheel)'],
+    ['root:root', 'uid=0(root) gid=0(root)'],
+  ])('the groups of the user %j are those of the image', async (User, expected) => {
+    const layer = layerOf({
+      'etc/passwd': 'root:x:0:0::/root:/bin/sh\ndev:x:1000:50::/home/dev:/bin/sh\n',
+      'etc/group': 'root:x:0:root\nwheel:x:10:root,dev\nusers:x:20:\nstaff:x:50:\n',
+    });
+    const made = testImage([busyboxLayer(directory('.')), layer], { config: { Env: ['PATH=/bin'], User } });
+    const named = await importTestImage(host, made, 'user:1');
+    const idOf = async (options: SandboxOptions = {}) =>
+      (await Sandbox.run(['id'], { image: named, host, ...options })).stdout.trim();
+    expect(await idOf()).toBe(expected);
+    expect(await idOf({ user: 1000 })).toBe('uid=1000(dev) gid=1000');
+    if (User !== '') return;
+    const few = [{ inside: 0, outside: 200_000, count: 6 }];
+    const without = await idOf({ security: { userNamespace: { uids: few, gids: few } } });
+    expect(without).toBe('uid=0(root) gid=0(root) groups=0(root)');
   });
 
   test("an image's working directory is made where no layer has it, below its root, and none of the caller's", async () => {
