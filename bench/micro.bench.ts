@@ -28,7 +28,7 @@ const parts: LaunchParts = {
   gidMap: map,
   nextRoot: 0,
   wantsChanges: false,
-  volumes: [],
+  directories: [],
   binds: [],
   seccomp,
   maskedPaths: maskedPathsOfHost(),

@@ -101,7 +101,7 @@ struct CommandPlan {
   Array<const char*> argv;  // followed by a null pointer
   Array<const char*> env;   // followed by two null pointers: init may add HOME
   const char* cwd;
-  const char* user;  // name to look up inside; empty: take uid, gid and groups as given
+  const char* user;  // name or number to look up inside; empty: take uid, gid and groups as given
   const char* group;
   uint32_t uid;
   uint32_t gid;

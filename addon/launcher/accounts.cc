@@ -102,6 +102,14 @@ Status WithoutFile(const Status& read, const char* path, const char* name) {
   return code == ENOENT || code == ENOTDIR ? Status(Error(path, ENOENT, name)) : read;
 }
 
+// An id needs no entry, and no file: its account is then nameless, and at home in "/".
+void FindAccountOf(uint32_t uid, Account& account) {
+  Text passwd;
+  if (ReadWhole("/etc/passwd", passwd).ok() && FindUserById(passwd.data, passwd.size, uid, account)) return;
+  account.name[0] = '\0';
+  strcpy(account.home, "/");
+}
+
 }  // namespace
 
 bool FindUser(const char* text, size_t size, const char* name, Account& account) {
@@ -123,6 +131,9 @@ bool FindUserById(const char* text, size_t size, uint32_t uid, Account& account)
     Account found;
     if (!ParseUser(Cut(rest, '\n'), entry, found) || found.uid != uid) continue;
     account.gid = found.gid;
+    const bool usable = entry.size < sizeof account.name && memchr(entry.data, 0, entry.size) == nullptr;
+    if (usable) memcpy(account.name, entry.data, entry.size);
+    account.name[usable ? entry.size : 0] = '\0';
     memcpy(account.home, found.home, sizeof account.home);
     return true;
   }
@@ -154,8 +165,17 @@ void FindMemberships(const char* text, size_t size, const char* user, Account& a
   }
 }
 
+bool IsId(const char* user) {
+  uint32_t id;
+  return Field{user, strlen(user)}.Number(id);
+}
+
 Status LookUpAccount(const char* user, const char* group, Account& account) {
-  if (user[0] != '\0') {
+  if (Field{user, strlen(user)}.Number(account.uid)) {
+    account.gid = 0;
+    FindAccountOf(account.uid, account);
+    user = account.name;
+  } else if (user[0] != '\0') {
     Text passwd;
     const Status read = ReadWhole("/etc/passwd", passwd);
     if (!read.ok()) return WithoutFile(read, "/etc/passwd", user);
@@ -173,10 +193,8 @@ Status LookUpAccount(const char* user, const char* group, Account& account) {
 }
 
 void LookUpHome(uint32_t uid, Account& account) {
-  strcpy(account.home, "/");
-  Text passwd;
   Account found;
-  if (!ReadWhole("/etc/passwd", passwd).ok() || !FindUserById(passwd.data, passwd.size, uid, found)) return;
+  FindAccountOf(uid, found);
   memcpy(account.home, found.home, sizeof account.home);
 }
 

@@ -16,6 +16,7 @@ struct Account {
   uint32_t gid = 0;
   uint32_t groups[kMaxGroups];
   uint32_t group_count = 0;
+  char name[256] = "";  // of an account that was found by its id
   char home[256] = "";
 };
 
@@ -25,7 +26,10 @@ bool FindUserById(const char* text, size_t size, uint32_t uid, Account& account)
 bool FindGroup(const char* text, size_t size, const char* name, uint32_t& gid);
 void FindMemberships(const char* text, size_t size, const char* user, Account& account);
 
-// Resolves a name with its groups; `group`, a name or a number, overrides the primary one when not empty.
+// Whether `user` is an id rather than a name.
+bool IsId(const char* user);
+// Resolves a name with its groups; `group`, a name or a number, overrides the primary one when not empty. A number as `user` is an
+// id, of an account or of none, which is in group 0.
 Status LookUpAccount(const char* user, const char* group, Account& account);
 // Fills in `home` alone; an unknown id has the home "/".
 void LookUpHome(uint32_t uid, Account& account);

@@ -161,6 +161,17 @@ Status Execute(const CommandPlan& plan) {
   return Error("execve(2)", found, program);
 }
 
+// An image is made for any map of ids: of the groups that go with its user's number, those that this sandbox lacks stay out, as all
+// of them would fail with one, setgroups(2) EINVAL.
+void LeaveOutUnmapped(Account& account) {
+  if (syscall(SYS_setgroups, account.group_count, account.groups) == 0 || errno != EINVAL) return;
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < account.group_count; i++) {
+    if (syscall(SYS_setgroups, 1, &account.groups[i]) == 0) account.groups[kept++] = account.groups[i];
+  }
+  account.group_count = kept;
+}
+
 Status FindAccount(Child& child) {
   const CommandPlan& plan = child.context.plan;
   Account& account = child.account;
@@ -172,6 +183,7 @@ Status FindAccount(Child& child) {
   }
   if (plan.user[0] != '\0' || plan.group[0] != '\0') {
     CLOISTER_TRY(LookUpAccount(plan.user, plan.group, account));
+    if (IsId(plan.user)) LeaveOutUnmapped(account);
   } else if (plan.find_home) {
     LookUpHome(account.uid, account);
   }

@@ -1,6 +1,6 @@
 import { invalidOption } from '../errors.js';
 import type { ConfigChanges } from '../image/config-changes.js';
-import type { ExposedPort } from '../image/image-config.js';
+import type { ExposedPort } from '../image/exposed-ports.js';
 import { parseUser } from '../runtime/user.js';
 import { signalFromText } from '../shared/signals.js';
 import { checkEnv, checkList, checkPath, checkText, checkTexts } from './check.js';

@@ -4,13 +4,13 @@ import type { HealthCheck } from '../runtime/health.js';
 import type { ImageDefaults } from '../runtime/image.js';
 import { HEALTH_DEFAULTS } from './health-spec.js';
 
-/** What a `CMD-SHELL` check is run by; Dockerfile reference, HEALTHCHECK. */
-const SHELL = ['/bin/sh', '-c'] as const;
+/** What a `CMD-SHELL` check is run by where the image has no shell of its own; Dockerfile reference, SHELL and HEALTHCHECK. */
+const SHELL: readonly string[] = ['/bin/sh', '-c'];
 
-function healthOf(check: Healthcheck | undefined): HealthCheck | undefined {
+function healthOf(check: Healthcheck | undefined, shell = SHELL): HealthCheck | undefined {
   if (check === undefined || check.kind === 'none') return undefined;
   return {
-    command: check.kind === 'shell' ? [...SHELL, ...check.command] : check.command,
+    command: check.kind === 'shell' ? [...shell, ...check.command] : check.command,
     intervalMs: check.intervalMs ?? HEALTH_DEFAULTS.intervalMs,
     timeoutMs: check.timeoutMs ?? HEALTH_DEFAULTS.timeoutMs,
     startPeriodMs: check.startPeriodMs ?? HEALTH_DEFAULTS.startPeriodMs,
@@ -29,6 +29,6 @@ export function toImageDefaults(config: ImageConfig): ImageDefaults {
     cmd: config.cmd ?? [],
     volumes: config.volumes,
     stopSignal: config.stopSignal,
-    health: healthOf(config.healthcheck),
+    health: healthOf(config.healthcheck, config.shell),
   };
 }

@@ -82,6 +82,7 @@ export class ImageSource {
     return this.use(`opening ${request.reference}`, signal, async (tools) => {
       const { context } = tools;
       const image = await this.#find(tools, request);
+      demandLayers(image);
       const hold = await holdUnpacked(context, image, tools.signal);
       return {
         reference: image.record.reference,
@@ -130,6 +131,15 @@ export class ImageSource {
     this.#context.catch(() => (this.#context = undefined));
     return this.#context;
   }
+}
+
+/** One without any, such as a bill of materials that is packed as an image, is kept and passed on, but there is nothing to run. */
+function demandLayers({ record: { reference }, config }: StoredImage): void {
+  if (config.diffIds.length > 0) return;
+  throw new CloisterError('ERR_IMAGE_INVALID', `the image ${reference} has no layers: there are no files to start`, {
+    subject: reference,
+    hint: 'images of data alone can be pulled, saved and pushed; a sandbox needs one with a root file system',
+  });
 }
 
 /** Every start asks: what is unpacked, as nearly everything is, is looked at once. */

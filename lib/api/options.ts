@@ -101,9 +101,9 @@ export interface DeviceOption {
 export interface ProcessOptions {
   /** Added to PATH, HOME and, with a terminal, TERM; nothing of the application's own environment is passed on. */
   env?: Readonly<Record<string, string>>;
-  /** Path inside. Default: `'/'`. */
+  /** Path inside. Default: the image's `WorkingDir`, which is made where it is missing, or `'/'`. */
   cwd?: string;
-  /** Default: root inside, which is nobody outside. */
+  /** Default: the image's `User`, with the groups of the image's own files, or root inside, which is nobody outside. */
   user?: UserOption;
   /** Default: 0o022. */
   umask?: number;

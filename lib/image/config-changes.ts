@@ -1,5 +1,6 @@
 import type { Digest } from '../shared/digest.js';
-import { MAX_CONFIG_BYTES, type ExposedPort, type ImageConfig } from './image-config.js';
+import type { ExposedPort } from './exposed-ports.js';
+import { MAX_CONFIG_BYTES, type ImageConfig } from './image-config.js';
 import { asObject, own, parseJson, type Fields } from './json-fields.js';
 import type { Platform } from './platform.js';
 

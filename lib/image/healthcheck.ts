@@ -15,11 +15,16 @@ export interface Healthcheck {
 
 const KINDS: Readonly<Record<string, Healthcheck['kind']>> = { NONE: 'none', CMD: 'exec', 'CMD-SHELL': 'shell' };
 
-/** Nanoseconds in the document; 0 is the runtime's choice. */
+/** 0 is the runtime's choice; tools write numbers below it, too, and mean the same. */
+function positive(where: string, fields: Fields, key: string, most: number): number | undefined {
+  const value = asInteger(`${where}.${key}`, own(fields, key) ?? 0, [Number.MIN_SAFE_INTEGER, most]);
+  return value > 0 ? value : undefined;
+}
+
+/** Nanoseconds in the document. */
 function milliseconds(where: string, fields: Fields, key: string): number | undefined {
-  const value = own(fields, key) ?? 0;
-  const nanoseconds = asInteger(`${where}.${key}`, value, [0, Number.MAX_SAFE_INTEGER]);
-  return nanoseconds === 0 ? undefined : nanoseconds / 1e6;
+  const nanoseconds = positive(where, fields, key, Number.MAX_SAFE_INTEGER);
+  return nanoseconds === undefined ? undefined : nanoseconds / 1e6;
 }
 
 /** @see https://github.com/moby/docker-image-spec/blob/main/spec.md; OCI's configuration reserves the name. */
@@ -31,7 +36,6 @@ export function parseHealthcheck(where: string, value: unknown): Healthcheck | u
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
   if (kind === undefined) return refuse(`${where}.Test`, "'NONE', 'CMD' or 'CMD-SHELL' first", name);
   if (kind !== 'none' && command.length === 0) return refuse(`${where}.Test`, 'a command', []);
-  const retries = asInteger(`${where}.Retries`, own(fields, 'Retries') ?? 0, [0, 1_000_000]);
   return Object.freeze({
     kind,
     command: Object.freeze(command),
@@ -39,6 +43,6 @@ export function parseHealthcheck(where: string, value: unknown): Healthcheck | u
     timeoutMs: milliseconds(where, fields, 'Timeout'),
     startPeriodMs: milliseconds(where, fields, 'StartPeriod'),
     startIntervalMs: milliseconds(where, fields, 'StartInterval'),
-    retries: retries === 0 ? undefined : retries,
+    retries: positive(where, fields, 'Retries', 1_000_000),
   });
 }

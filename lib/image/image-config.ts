@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { Digest } from '../shared/digest.js';
 import { platformOf } from './descriptor.js';
+import { parseExposedPorts, type ExposedPort } from './exposed-ports.js';
 import { parseHealthcheck, type Healthcheck } from './healthcheck.js';
 import {
   asDigest,
@@ -17,14 +18,10 @@ import {
 } from './json-fields.js';
 import type { Platform } from './platform.js';
 
+/** Also the bound of each text that an image may make as long as it likes. */
 export const MAX_CONFIG_BYTES = 8 * 2 ** 20;
 const MAX_ITEMS = 4096;
 const MAX_LAYERS = 1024;
-
-export interface ExposedPort {
-  readonly port: number;
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
-}
 
 /** One step of how an image was made. */
 export interface HistoryEntry {
@@ -49,6 +46,8 @@ export interface ImageConfig {
   /** Undefined is not given; an empty list was given as one. */
   readonly entrypoint: readonly string[] | undefined;
   readonly cmd: readonly string[] | undefined;
+  /** What runs a command that is one text: a health check's. Undefined is `/bin/sh -c`. */
+  readonly shell: readonly string[] | undefined;
   /** `user`, `uid`, `user:group`, `uid:gid`; to be looked up in the image. Undefined is root. */
   readonly user: string | undefined;
   /** Absolute, without `..`. */
@@ -67,7 +66,7 @@ export interface ImageConfig {
 
 /** Entries without `=` set nothing; the last of two wins. */
 function parseEnv(where: string, value: unknown): Readonly<Record<string, string>> {
-  const entries = asTexts(where, value, MAX_ITEMS).flatMap((text) => {
+  const entries = asTexts(where, value, MAX_ITEMS, MAX_CONFIG_BYTES).flatMap((text) => {
     const [, name, content] = /^([^=]+)=([\s\S]*)$/.exec(text) ?? [];
     return name === undefined || content === undefined ? [] : [[name, content] as const];
   });
@@ -77,18 +76,11 @@ function parseEnv(where: string, value: unknown): Readonly<Record<string, string
 /** Docker writes one text for a list of one, and reads it so. */
 function parseCommand(where: string, value: unknown): readonly string[] | undefined {
   if (value === undefined) return undefined;
-  return asTexts(where, typeof value === 'string' ? [value] : value, MAX_ITEMS);
+  return asTexts(where, typeof value === 'string' ? [value] : value, MAX_ITEMS, MAX_CONFIG_BYTES);
 }
 
 function parsePath(where: string, value: unknown): string {
   return posix.resolve('/', asText(where, value, 4096));
-}
-
-function parsePort(where: string, text: string): ExposedPort {
-  const [, digits, protocol = 'tcp'] = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/i.exec(text) ?? [];
-  const port = Number(digits);
-  if (!(port >= 1 && port <= 65_535)) return refuse(where, "a port such as '8080/tcp'", text);
-  return Object.freeze({ port, protocol: protocol.toLowerCase() as ExposedPort['protocol'] });
 }
 
 function keysOf(where: string, value: unknown): readonly string[] {
@@ -129,16 +121,18 @@ function parseDiffIds(where: string, value: unknown): readonly Digest[] {
 function parseRun(where: string, fields: Fields) {
   const volumes = keysOf(`${where}.Volumes`, own(fields, 'Volumes'));
   const ports = keysOf(`${where}.ExposedPorts`, own(fields, 'ExposedPorts'));
+  const shell = asTexts(`${where}.Shell`, own(fields, 'Shell'), MAX_ITEMS);
   const user = asOptionalText(`${where}.User`, own(fields, 'User'), 256);
   return {
     env: parseEnv(`${where}.Env`, own(fields, 'Env')),
     entrypoint: parseCommand(`${where}.Entrypoint`, own(fields, 'Entrypoint')),
     cmd: parseCommand(`${where}.Cmd`, own(fields, 'Cmd')),
+    shell: shell.length === 0 ? undefined : shell,
     user: user === '' ? undefined : user,
     workingDir: parsePath(`${where}.WorkingDir`, own(fields, 'WorkingDir') ?? '/'),
-    exposedPorts: Object.freeze(ports.map((text) => parsePort(`${where}.ExposedPorts`, text))),
+    exposedPorts: parseExposedPorts(`${where}.ExposedPorts`, ports),
     volumes: Object.freeze([...new Set(volumes.map((path) => parsePath(`${where}.Volumes`, path)))]),
-    labels: asTextMap(`${where}.Labels`, own(fields, 'Labels'), MAX_ITEMS),
+    labels: asTextMap(`${where}.Labels`, own(fields, 'Labels'), MAX_ITEMS, MAX_CONFIG_BYTES),
     stopSignal: parseStopSignal(`${where}.StopSignal`, own(fields, 'StopSignal')),
     healthcheck: parseHealthcheck(`${where}.Healthcheck`, own(fields, 'Healthcheck')),
   };

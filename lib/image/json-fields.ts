@@ -67,16 +67,23 @@ export function asOptionalText(where: string, value: unknown, maxLength?: number
   return value === undefined ? undefined : asText(where, value, maxLength);
 }
 
-export function asTexts(where: string, value: unknown, max: number): readonly string[] {
-  return Object.freeze(asList(where, value, max).map((each, index) => asText(`${where}[${index}]`, each)));
+export function asTexts(where: string, value: unknown, max: number, maxLength?: number): readonly string[] {
+  return Object.freeze(asList(where, value, max).map((each, index) => asText(`${where}[${index}]`, each, maxLength)));
 }
 
-/** An object of texts. */
-export function asTextMap(where: string, value: unknown, max: number): Readonly<Record<string, string>> {
+/** An object of texts; null is the empty one, as Go's parser has it. */
+export function asTextMap(
+  where: string,
+  value: unknown,
+  max: number,
+  maxLength?: number,
+): Readonly<Record<string, string>> {
   const entries = value === undefined ? [] : Object.entries(asObject(where, value));
   if (entries.length > max) return refuse(where, `at most ${max} fields`, entries.length);
   return Object.freeze(
-    Object.fromEntries(entries.map(([key, each]) => [asText(where, key), asText(`${where}.${key}`, each)])),
+    Object.fromEntries(
+      entries.map(([key, each]) => [asText(where, key, maxLength), asText(`${where}.${key}`, each ?? '', maxLength)]),
+    ),
   );
 }
 

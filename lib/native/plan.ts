@@ -106,7 +106,7 @@ export interface CommandPlan {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly cwd: string;
-  /** A name to look up inside; `''` takes `uid`, `gid` and `groups` as given. */
+  /** A name or a number to look up inside; `''` takes `uid`, `gid` and `groups` as given. */
   readonly user: string;
   readonly group: string;
   readonly uid: number;

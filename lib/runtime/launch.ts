@@ -32,6 +32,16 @@ function rootOf({ image, network }: SandboxSpec, open: OpenImage | undefined): R
   return image.kind === 'host' ? { kind: 'host', onHostNetwork: network === 'host' } : image;
 }
 
+/**
+ * Volumes, and where commands start: as runc and podman do it, the latter need not be in any layer. Where the caller names the
+ * place, it is the caller's to make.
+ */
+function directoriesOf({ command }: SandboxSpec, image: OpenImage | undefined): readonly string[] {
+  if (image === undefined) return [];
+  const { volumes, cwd } = image.defaults;
+  return command.cwd === undefined && !['', '/'].includes(cwd) ? [...volumes, cwd] : volumes;
+}
+
 /** Opens what the plan refers to, sends both, and closes it again: the launcher has its own copies then. */
 export async function launchSandbox(services: Services, request: LaunchRequest): Promise<Launched> {
   const { spec, resources, image, first } = request;
@@ -49,7 +59,7 @@ export async function launchSandbox(services: Services, request: LaunchRequest):
       ...resources.maps,
       nextRoot: services.ids.nextBase ?? 0,
       wantsChanges,
-      volumes: image?.defaults.volumes ?? [],
+      directories: directoriesOf(spec, image),
       binds,
       seccomp: services.seccomp(spec),
       maskedPaths: services.maskedPaths,

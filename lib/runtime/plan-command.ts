@@ -4,7 +4,7 @@ import { capabilityMask } from '../security/capabilities.js';
 import { encodeRlimit, RLIMITS, type RlimitName, type RlimitValue } from '../security/rlimits.js';
 import type { ImageDefaults } from './image.js';
 import type { CommandSpec, SandboxSpec, UserSpec } from './spec.js';
-import { parseUser, ROOT } from './user.js';
+import { parseImageUser, ROOT } from './user.js';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -25,10 +25,12 @@ export function planCapabilities(
 }
 
 function isRootUser(user: UserSpec): boolean {
-  return user.kind === 'ids' && user.uid === 0;
+  return user.kind !== 'name' && user.uid === 0;
 }
 
 function planUser(user: UserSpec): Pick<CommandPlan, 'user' | 'group' | 'uid' | 'gid' | 'groups'> {
+  // A number in place of a name is that number's account.
+  if (user.kind === 'account') return { user: `${user.uid}`, group: '', uid: user.uid, gid: 0, groups: [] };
   if (user.kind === 'name') return { user: user.user, group: user.group, uid: user.uid, gid: 0, groups: [] };
   return { user: '', group: '', uid: user.uid, gid: user.gid, groups: user.groups };
 }
@@ -49,8 +51,8 @@ function planArgv({ argv }: CommandSpec, image?: ImageDefaults): readonly string
 }
 
 function userOf(command: CommandSpec, image?: ImageDefaults): UserSpec {
-  if (command.user !== undefined || image === undefined || image.user === '') return command.user ?? ROOT;
-  const user = parseUser(image.user);
+  if (command.user !== undefined || image === undefined) return command.user ?? ROOT;
+  const user = parseImageUser(image.user);
   if (user !== undefined) return user;
   throw new CloisterError('ERR_IMAGE_INVALID', `the image's User is ${JSON.stringify(image.user)}, which is no user`, {
     subject: image.user,

@@ -24,8 +24,8 @@ export interface LaunchParts {
   };
   /** Whether the application is given what the sandbox changes. */
   readonly wantsChanges: boolean;
-  /** Directories that the image wants to exist. */
-  readonly volumes: readonly string[];
+  /** Those that the image wants to exist. */
+  readonly directories: readonly string[];
   readonly uidMap: readonly IdMapEntry[];
   readonly gidMap: readonly IdMapEntry[];
   readonly nextRoot: number;
@@ -110,7 +110,7 @@ export function planLaunch(spec: SandboxSpec, parts: LaunchParts): LaunchPlan {
   const dev = sources.push({ kind: 'dev', nodes: spec.devices }) - 1;
   const steps: Step[] = [
     ...parts.rootfs.steps,
-    ...parts.volumes.map((path): Step => ({ kind: 'directory', path: path.slice(1) })),
+    ...parts.directories.map((path): Step => ({ kind: 'directory', path: path.slice(1) })),
     ...planKernelFilesystems(spec, dev),
     ...planUserMounts(spec.mounts, parts.binds, sources),
     ...Object.entries(spec.sysctls).map(([name, value]): Step => ({

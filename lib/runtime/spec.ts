@@ -32,8 +32,10 @@ export type MountSpec =
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes: number; readonly mode: number };
 
 /** A user inside: by number, or by a name that is looked up in the sandbox's own `/etc/passwd`. */
+/** `account`: a number whose groups stand in the sandbox's files; a name is looked up in them, too. */
 export type UserSpec =
   | { readonly kind: 'ids'; readonly uid: number; readonly gid: number; readonly groups: readonly number[] }
+  | { readonly kind: 'account'; readonly uid: number }
   | { readonly kind: 'name'; readonly user: string; readonly group: string; readonly uid: number };
 
 export type SandboxIds =

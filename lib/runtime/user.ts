@@ -22,3 +22,12 @@ export function parseUser(text: string): UserSpec | undefined {
   if (user === 'root' && (group === undefined || group === 'root')) return ROOT;
   return { kind: 'name', user: isNumber ? '' : user, group: group ?? '', uid: isNumber ? Number(user) : 0 };
 }
+
+/**
+ * An image's own `User`; `''` is root, too. Without a group it has all those that the image's files give to that number, as with
+ * Docker: group 0 where they do not know it, which images for OpenShift rely on.
+ */
+export function parseImageUser(text: string): UserSpec | undefined {
+  const user = parseUser(text === '' ? 'root' : text);
+  return user?.kind === 'ids' && !text.includes(':') ? { kind: 'account', uid: user.uid } : user;
+}

@@ -173,3 +173,34 @@ TEST_CASE("the files of a sandbox may be anything") {
           return {};
         }) == "");
 }
+
+TEST_CASE("a number is an account's id, or that of nobody known") {
+  ScratchDirectory root;
+  CHECK(InChild([&]() -> Status {
+          DEMAND(mkdir(root.At("etc").c_str(), 0755) == 0);
+          DEMAND(chroot(root.path()) == 0 && chdir("/") == 0);
+          // "uid:gid:home" and the groups.
+          const auto found = [](const char* user) -> std::string {
+            Account account;
+            account.gid = 99;
+            if (!cloister::LookUpAccount(user, "", account).ok()) return "refused";
+            std::string text = std::to_string(account.uid) + ":" + std::to_string(account.gid) + ":" + account.home;
+            for (uint32_t i = 0; i < account.group_count; i++) text += " " + std::to_string(account.groups[i]);
+            return text;
+          };
+          DEMAND(found("7") == "7:0:/");
+          DEMAND(mkfifo("/etc/passwd", 0644) == 0 && found("7") == "7:0:/" && unlink("/etc/passwd") == 0);
+          const std::string endless(300, 'n');
+          WriteFile("/etc/passwd", "root:x:0:0::/root:\nbob:x:7:8::/home/bob:\n8:x:9:9::/:\n:x:10:11::/:\n" + endless +
+                                       ":x:12:13::/:\n");
+          DEMAND(found("7") == "7:8:/home/bob");
+          WriteFile("/etc/group", "wheel:x:10:root,bob,\nstaff:x:50:bob\nnobody:x:60:,\nlong:x:70:" + endless + "\n");
+          DEMAND(found("0") == "0:0:/root 10");
+          DEMAND(found("7") == "7:8:/home/bob 10 50");
+          DEMAND(found("8") == "8:0:/");  // never a name
+          DEMAND(found("10") == "10:11:/");
+          DEMAND(found("12") == "12:13:/");
+          DEMAND(found("4294967295") == "refused");
+          return {};
+        }) == "");
+}

@@ -18,9 +18,9 @@ const publicFiles = [...read('lib/index.ts').matchAll(/from '\.\/(.+)\.js'/g)].m
 
 /** What an example in a docstring takes for granted. */
 const PRELUDE = `
-import { CloisterError, Host, Image, Sandbox, Volume } from 'cloister';
+import { CloisterError, Host, Image, parseReference, RegistryClient, Sandbox, Volume } from 'cloister';
 declare const box: Sandbox;
-void [CloisterError, Host, Image, Sandbox, Volume, box];
+void [CloisterError, Host, Image, parseReference, RegistryClient, Sandbox, Volume, box];
 `;
 
 /** Programs by the name under which a fault in them is told. */

@@ -48,6 +48,7 @@ const NO_CREDENTIALS: CredentialSource = { find: async () => undefined };
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  * @example
  * ```ts
+ * const password = process.env.REGISTRY_PASSWORD ?? '';
  * await using client = new RegistryClient({ auth: { 'registry.example': { username: 'me', password } } });
  * const { manifest } = await client.manifest(parseReference('registry.example/team/app:1'));
  * ```

@@ -20,6 +20,7 @@ test('the least that an image says', () => {
     env: {},
     entrypoint: undefined,
     cmd: undefined,
+    shell: undefined,
     user: undefined,
     workingDir: '/',
     exposedPorts: [],
@@ -43,6 +44,7 @@ test('everything that an image can say', () => {
       Env: ['PATH=/bin', 'EMPTY=', 'A=1=2', 'A=3', 'NOTHING', '=x'],
       Entrypoint: ['/init'],
       Cmd: [],
+      Shell: ['/bin/bash', '-ec'],
       User: 'me:users',
       WorkingDir: '/srv//app/../data/',
       ExposedPorts: { '80': {}, '53/UDP': {}, '9000/sctp': {} },
@@ -64,6 +66,7 @@ test('everything that an image can say', () => {
     env: { PATH: '/bin', EMPTY: '', A: '3' },
     entrypoint: ['/init'],
     cmd: [],
+    shell: ['/bin/bash', '-ec'],
     user: 'me:users',
     workingDir: '/srv/data',
     exposedPorts: [
@@ -104,6 +107,48 @@ describe('other forms', () => {
   });
 });
 
+describe('what other tools write', () => {
+  test('texts as long as the document lets them be', () => {
+    const long = 'x'.repeat(2 ** 20);
+    const config = run({ Env: [`A=${long}`], Labels: { a: long }, Cmd: [long] });
+    expect(config).toMatchObject({ env: { A: long }, labels: { a: long }, cmd: [long] });
+  });
+
+  test('a label of null is empty', () => {
+    expect(run({ Labels: { a: null, b: 'c' } }).labels).toEqual({ a: '', b: 'c' });
+  });
+
+  test.each<[string[], string[]]>([
+    [['8000-8002/tcp'], ['8000/tcp', '8001/tcp', '8002/tcp']],
+    [
+      ['53/udp', '8001', '8000-8001/TCP', '8001-8002'],
+      ['8000/tcp', '8001/tcp', '8002/tcp', '53/udp'],
+    ],
+    [
+      ['0/tcp', '0', '0-2/sctp'],
+      ['1/sctp', '2/sctp'],
+    ],
+    [['7-7'], ['7/tcp']],
+  ])('exposed ports %j', (texts, expected) => {
+    const { exposedPorts } = run({ ExposedPorts: Object.fromEntries(texts.map((text) => [text, {}])) });
+    expect(exposedPorts.map(({ port, protocol }) => `${port}/${protocol}`)).toEqual(expected);
+  });
+
+  test('thousands of wide ranges are each port once', () => {
+    const ranges = Array.from({ length: 4096 }, (_, i) => [`${i}-65535/udp`, {}]);
+    expect(run({ ExposedPorts: Object.fromEntries(ranges) as unknown }).exposedPorts).toHaveLength(65_535);
+  });
+
+  test('times and counts below 0 are not given', () => {
+    const times = { Interval: -1, Timeout: -30e9, StartPeriod: -1, StartInterval: -1, Retries: -1 };
+    const unset = { intervalMs: undefined, timeoutMs: undefined, startPeriodMs: undefined, startIntervalMs: undefined };
+    expect(run({ Healthcheck: { Test: ['CMD', 'x'], ...times } }).healthcheck).toMatchObject({
+      ...unset,
+      retries: undefined,
+    });
+  });
+});
+
 describe('what is refused', () => {
   test.each<[string, unknown, string]>([
     ['no platform', { ...base, os: undefined }, 'app:1.os: expected a text'],
@@ -115,7 +160,8 @@ describe('what is refused', () => {
     ['NUL in the environment', { ...base, config: { Env: ['A=\0'] } }, 'app:1.config.Env[0]'],
     ['an environment that is an object', { ...base, config: { Env: { A: '1' } } }, 'app:1.config.Env'],
     ['a port that is none', { ...base, config: { ExposedPorts: { '70000/tcp': {} } } }, 'app:1.config.ExposedPorts'],
-    ['port 0', { ...base, config: { ExposedPorts: { '0': {} } } }, 'app:1.config.ExposedPorts'],
+    ['a range upside down', { ...base, config: { ExposedPorts: { '9-8/tcp': {} } } }, 'app:1.config.ExposedPorts'],
+    ['a range of no ports', { ...base, config: { ExposedPorts: { '8-70000': {} } } }, 'app:1.config.ExposedPorts'],
     ['volumes that are a list', { ...base, config: { Volumes: ['/data'] } }, 'app:1.config.Volumes'],
     ['a signal that is none', { ...base, config: { StopSignal: 'rm -rf' } }, 'app:1.config.StopSignal'],
     ['an unknown health check', { ...base, config: { Healthcheck: { Test: ['RUN', 'x'] } } }, 'Healthcheck.Test'],

@@ -121,8 +121,10 @@ describe('users', () => {
 
   test('nobody named is root, or who the image names', () => {
     expect(plan()).toMatchObject(ids(0));
-    expect(plan({}, {}, {})).toMatchObject(ids(0));
+    expect(plan({ user: 1000 }, {}, { user: '5' })).toMatchObject(ids(1000));
+    expect(plan({ user: '1000' }, {}, { user: '5' })).toMatchObject(ids(1000));
     expect(plan({}, {}, { user: '1000:100' })).toMatchObject(ids(1000, 100));
+    expect(plan({}, {}, { user: 'root:root' })).toMatchObject(ids(0));
     expect(plan({}, {}, { user: 'web' })).toMatchObject(named('web'));
     expect(refusal(() => plan({}, {}, { user: 'a:b:c' }))).toMatchObject({
       code: 'ERR_IMAGE_INVALID',
@@ -130,6 +132,20 @@ describe('users', () => {
     });
     expect(refusal(() => plan({}, {}, { user: '4294967295' })).code).toBe('ERR_IMAGE_INVALID');
   });
+});
+
+test.each([
+  ['1000', 1000],
+  ['007', 7],
+  ['0', 0],
+  ['root', 0],
+  ['', 0],
+])('the groups of an image’s user %j are looked up', (user, uid) => {
+  const planned = plan({}, {}, { user });
+  expect(planned).toMatchObject({ user: `${uid}`, group: '', uid, gid: 0, groups: [] });
+  const isRoot = uid === 0;
+  expect(planned.capabilities.effective === planned.capabilities.bounding).toBe(isRoot);
+  expect(planned.findHome).toBe(!isRoot);
 });
 
 describe('rlimits', () => {

@@ -17,7 +17,7 @@ const PARTS: LaunchParts = {
     changes: { source: 0 },
   },
   wantsChanges: false,
-  volumes: [],
+  directories: [],
   uidMap: [{ inside: 0, outside: 100_000, count: 65_536 }],
   gidMap: [{ inside: 0, outside: 200_000, count: 65_536 }],
   nextRoot: 165_536,
@@ -207,8 +207,8 @@ describe('the rest of the plan', () => {
     expect(plan({}, { wantsChanges: true, rootfs: { ...PARTS.rootfs, changes: undefined } }).writable).toBe(-1);
   });
 
-  test("an image's volumes are directories, made before anything is mounted", () => {
-    const { steps } = plan({}, { volumes: ['/data', '/var/lib/x'] });
+  test("an image's directories are made before anything is mounted", () => {
+    const { steps } = plan({}, { directories: ['/data', '/var/lib/x'] });
     expect(steps.slice(1, 3)).toEqual([
       { kind: 'directory', path: 'data' },
       { kind: 'directory', path: 'var/lib/x' },

@@ -1,14 +1,23 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Host, Image, Sandbox } from '../../../../lib/index.js';
+import { Host, Image, Sandbox, type SandboxOptions } from '../../../../lib/index.js';
 import { importTestImage } from '../../../support/archives.js';
 import { busyboxLayer } from '../../../support/busybox-image.js';
 import { startRegistry, type TestRegistry } from '../../../support/registry.js';
 import { rejection } from '../../../support/rejection.js';
 import { skopeo } from '../../../support/skopeo.js';
-import { archive } from '../../../support/tar.js';
+import { archive, directory, symlink } from '../../../support/tar.js';
 import { layerOf, testImage } from '../../../support/test-image.js';
 
 const scratch = mkdtempSync('/var/tmp/cloister-image-sandbox-');
@@ -132,6 +141,68 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     for (let i = 0; i < 8; i++) await once();
     // Two layers each; connections of earlier tests may come to their end.
     expect(open()).toBeLessThan(before + 8);
+  });
+
+  test.each<[string, string]>([
+    ['1000', 'uid=1000(dev) gid=50(staff) groups=10(wheel)'],
+    ['1000:20', 'uid=1000(dev) gid=20(users)'],
+    ['dev', 'uid=1000(dev) gid=50(staff) groups=10(wheel)'],
+    ['4000', 'uid=4000 gid=0(root)'],
+    ['0', 'uid=0(root) gid=0(root) groups=0(root),10(wheel)'],
+    ['root', 'uid=0(root) gid=0(root) groups=0(root),10(wheel)'],
+    ['', 'uid=0(root) gid=0(root) groups=0(root),10(wheel)'],
+    ['root:root', 'uid=0(root) gid=0(root)'],
+  ])('the groups of the user %j are those of the image', async (User, expected) => {
+    const layer = layerOf({
+      'etc/passwd': 'root:x:0:0::/root:/bin/sh\ndev:x:1000:50::/home/dev:/bin/sh\n',
+      'etc/group': 'root:x:0:root\nwheel:x:10:root,dev\nusers:x:20:\nstaff:x:50:\n',
+    });
+    const made = testImage([busyboxLayer(directory('.')), layer], { config: { Env: ['PATH=/bin'], User } });
+    const named = await importTestImage(host, made, 'user:1');
+    const idOf = async (options: SandboxOptions = {}) =>
+      (await Sandbox.run(['id'], { image: named, host, ...options })).stdout.trim();
+    expect(await idOf()).toBe(expected);
+    expect(await idOf({ user: 1000 })).toBe('uid=1000(dev) gid=1000');
+    if (User !== '') return;
+    const few = [{ inside: 0, outside: 200_000, count: 6 }];
+    const without = await idOf({ security: { userNamespace: { uids: few, gids: few } } });
+    expect(without).toBe('uid=0(root) gid=0(root) groups=0(root)');
+  });
+
+  test("an image's working directory is made where no layer has it, below its root, and none of the caller's", async () => {
+    const layer = busyboxLayer(
+      directory('.'),
+      directory('real'),
+      symlink('link', '/../../real'),
+      symlink('out', '/../../../nowhere'),
+    );
+    const start = async (WorkingDir: string, script: string, options: { cwd?: string } = {}) => {
+      const made = testImage([layer], { config: { Env: ['PATH=/bin'], User: '1000', WorkingDir } });
+      return Sandbox.run(['sh', '-c', script], { image: await importTestImage(host, made, 'cwd:1'), host, ...options });
+    };
+    const where = 'pwd; stat -c %u:%g:%a . ..';
+    expect((await start('/srv/made/app', where)).stdout).toBe('/srv/made/app\n0:0:755\n0:0:755\n');
+    expect((await start('/link/sub', 'pwd; ls /real')).stdout).toBe('/real/sub\nsub\n');
+    expect((await start('/srv/made', 'ls /srv || pwd', { cwd: '/bin' })).stdout).toBe('/bin\n');
+    expect(await rejection(start('/out', 'pwd'))).toMatchObject({ code: 'ERR_IMAGE_INVALID' });
+    expect(existsSync('/nowhere')).toBe(false);
+    expect(await rejection(start('/', 'pwd', { cwd: '/missing' }))).toMatchObject({ code: 'ERR_CWD_NOT_FOUND' });
+  });
+
+  test('an image without layers is a typed error, and can be passed on all the same', async () => {
+    const path = join(scratch, `none-${storage}.tar`);
+    const none = await importTestImage(host, testImage([], { config: { Cmd: ['/bin/sh'] } }), 'none:1');
+    await none.save(path);
+    const [loaded] = await Image.load(path, { host });
+    expect(loaded?.layers).toEqual([]);
+    for (const start of [
+      () => Sandbox.run([], { image: none, host }),
+      () => Sandbox.create({ image: 'none:1', host }),
+    ]) {
+      const error = await rejection(start());
+      expect(error).toMatchObject({ code: 'ERR_IMAGE_INVALID', subject: none.reference });
+      expect(error.message).toContain('has no layers');
+    }
   });
 
   test('an image that is not there is a typed error', async () => {
