@@ -80,7 +80,7 @@ class Load {
     for (const { name, root: descriptor } of parseLayoutIndex(subject, index, this.#machine)) {
       const root = await acquisition.document(descriptor);
       const chosen = await chooseManifest(root, this.#machine, (each) => acquisition.document(each), subject);
-      await this.#image(acquisition, chosen.manifest);
+      await this.#image(acquisition, chosen.manifest, chosen.descriptor.platform);
       await this.#others(acquisition, root, 0);
       acquired.push({ names: [name], target: bare(descriptor), manifest: bare(chosen.descriptor) });
     }
@@ -109,11 +109,13 @@ class Load {
     return new Acquisition({ context, lease, source, options, subject: this.#files.subject });
   }
 
-  async #image(acquisition: Acquisition, manifest: ImageManifest): Promise<void> {
+  /** @param listed - what an index says that it runs on, which goes before its configuration. */
+  async #image(acquisition: Acquisition, manifest: ImageManifest, listed?: Platform): Promise<void> {
     await this.#fresh.expectBlobs([manifest.config, ...manifest.layers]);
     const config = await acquisition.config(manifest);
-    if (platformRank(this.#machine, config.platform) === undefined)
-      throw noPlatform([config.platform], this.#machine, this.#files.subject);
+    const platform = listed ?? config.platform;
+    if (platformRank(this.#machine, platform) === undefined)
+      throw noPlatform([platform], this.#machine, this.#files.subject);
     await this.#fresh.expectLayers(config.diffIds);
     await acquisition.layers(manifest, config);
   }

@@ -187,6 +187,16 @@ test('layers that are compressed inside a Docker archive are read, too', async (
   expect(await which(back!, lab.other)).toBe('one');
 });
 
+test('of a variant that only the index tells', async () => {
+  const old = testImage([layerOf({ which: 'v6' })], { architecture: 'arm' });
+  const here = busyboxImage('here');
+  const index = testIndex({ [HERE]: here, 'linux/arm/v6': old });
+  const image = await importTestImage(lab.host, here, 'variants:1', { index, others: [old] });
+  await image.save(path('variants.tar'));
+  const [loaded] = await Image.load(path('variants.tar'), { host: lab.other, platform: 'linux/arm/v6' });
+  expect(loaded?.digest).toBe(old.manifest.digest);
+});
+
 test('names are an image’s to choose: those of built-in objects are names as any other', async () => {
   const image = await importTestImage(lab.host, busyboxImage('one'), 'constructor:isFrozen');
   await image.save(path('names.tar'), { format: 'docker' });
