@@ -1,7 +1,10 @@
-import { listImages } from '../image/find-image.js';
+import { invalidOption } from '../errors.js';
+import { listImages, recordsOf } from '../image/find-image.js';
+import type { ImageContext } from '../image/image-context.js';
 import { parseReference } from '../image/reference.js';
 import { pruneImages, removeImage, type RemovedContent } from '../image/remove.js';
 import { tagImage } from '../image/tag.js';
+import { parseDigest } from '../shared/digest.js';
 import { detailsOf, type ImageDetails } from './image-facts.js';
 import { checkChosen, findChosen, type FoundImage } from './image-lookup.js';
 import { checkBase, checkFlag, checkList, checkName } from './image-options.js';
@@ -51,12 +54,21 @@ export async function tag(image: unknown, name: unknown, options: unknown): Prom
   });
 }
 
+/** In full; by a digest, when only one name stands for it. @throws CloisterError `ERR_INVALID_OPTION` */
+async function nameToRemove(context: ImageContext, name: string): Promise<string> {
+  const exact = parseDigest(name) ?? parseReference(name).toString();
+  if ((await context.names.get(exact)) !== undefined) return exact;
+  const [found = exact, ...more] = (await recordsOf(context, name)).map(({ reference }) => reference);
+  if (more.length === 0) return found;
+  throw invalidOption('image', `one name; ${[found, ...more].join(', ')} stand for it`, name);
+}
+
 /** As `Image.remove`. */
 export async function remove(image: unknown, options: unknown): Promise<RemovedContent> {
   const { name, record, host: own } = checkChosen('image', image);
   const { host, signal, flag: force } = checkFlag(options, 'force', own);
-  const reference = record?.reference ?? parseReference(name).toString();
-  return host.images.use(`removing ${reference}`, signal, async (tools) => {
+  return host.images.use(`removing ${name}`, signal, async (tools) => {
+    const reference = record?.reference ?? (await nameToRemove(tools.context, name));
     const manifest = record?.manifest.digest;
     const removed = await removeImage(tools.context, reference, { force, manifest, signal: tools.signal });
     host.tell('image-removed', { reference });

@@ -18,18 +18,27 @@ const isOf =
 export async function findByName(context: ImageContext, name: string): Promise<StoredImage> {
   const bare = parseDigest(name);
   if (bare !== undefined) {
-    const record = (await context.names.list()).find(isOf(bare));
+    const [record] = await recordsOf(context, name);
     return record === undefined ? getImage(context, name) : readImage(context, record);
   }
   const reference = parseReference(name);
-  const { registry, repository, digest } = reference;
-  if (digest === undefined || (await context.names.get(reference.toString())) !== undefined)
+  if (reference.digest === undefined || (await context.names.get(reference.toString())) !== undefined)
     return getImage(context, reference.toString());
-  const record = (await context.names.list()).filter(isOf(digest)).find((each) => {
+  const [record] = await recordsOf(context, name);
+  return record === undefined ? getImage(context, reference.toString()) : readImage(context, record);
+}
+
+/** The names that stand for what `name@digest` or a digest alone says. */
+export async function recordsOf(context: ImageContext, name: string): Promise<readonly ImageRecord[]> {
+  const records = await context.names.list();
+  const bare = parseDigest(name);
+  if (bare !== undefined) return records.filter(isOf(bare));
+  const { registry, repository, digest } = parseReference(name);
+  if (digest === undefined) return [];
+  return records.filter(isOf(digest)).filter((each) => {
     const other = parseReference(each.reference);
     return other.registry === registry && other.repository === repository;
   });
-  return record === undefined ? getImage(context, reference.toString()) : readImage(context, record);
 }
 
 /** Every name that stands for an image, in their order; those that are damaged are left out, and pulling heals them. */

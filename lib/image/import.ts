@@ -1,3 +1,4 @@
+import { CloisterError } from '../errors.js';
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { packArchive } from '../native/pack.js';
@@ -86,6 +87,9 @@ async function storeLayer(
   };
   const hash = createHash('sha256');
   for await (const chunk of decompress(stored())) hash.update(chunk);
+  // tar(1) takes it for an archive without entries; it is what a program leaves that failed.
+  if (start.length === 0)
+    throw new CloisterError('ERR_LAYER_INVALID', 'the archive to import is empty: it has no bytes');
   const { digest, size } = await writer.commit();
   fresh.addBlob(digest);
   const mediaType = LAYER_TYPES[detectCompression(start)] ?? MEDIA_TYPE.ociLayer;

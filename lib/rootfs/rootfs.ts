@@ -55,6 +55,16 @@ interface Part {
   readonly mustMapIds: boolean;
 }
 
+/** Of the 500 that overlayfs takes, so many descriptors as one message carries, with room for others; Docker makes no more than 127. */
+const MAX_STACKED = 128;
+
+function tooManyLayers(count: number): CloisterError {
+  return new CloisterError('ERR_UNSUPPORTED', `the image has ${count} layers, at most ${MAX_STACKED} can be stacked`, {
+    subject: 'layers',
+    hint: "make an image of fewer layers, or use the storage driver 'copy'",
+  });
+}
+
 /**
  * An image may have the same layer several times, such as that of steps which changed nothing. Whatever the lower one has or
  * hides, the upper one has and hides as well; overlayfs takes no directory twice.
@@ -124,6 +134,7 @@ export class RootfsService {
     const fds = snapshot.kind === 'tree' ? [snapshot.tree] : [...snapshot.trees];
     const removeSnapshot = snapshot.remove?.bind(snapshot);
     try {
+      if (fds.length > MAX_STACKED) throw tooManyLayers(fds.length);
       if (snapshot.kind === 'tree') return ownTree(snapshot.tree, fds, layer, removeSnapshot);
       return this.#stack([{ layers: fds, to: '', mustMapIds: true }], [...fds], layer, sandbox, removeSnapshot);
     } catch (error) {

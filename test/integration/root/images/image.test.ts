@@ -104,6 +104,20 @@ test('names come, move and go; an object stays what it is', async () => {
     ]);
 });
 
+test('a name goes by its digest, too, unless several stand for it', async () => {
+  const image = await pull('digests:1', busyboxImage('one'));
+  await image.tag(full('digests:2'));
+  const byDigest = `${full('digests:1').replace(/:1$/, '')}@${image.digest}`;
+  for (const name of [image.digest, byDigest]) {
+    const error = await rejection(Image.remove(name, { host }));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', subject: 'image' });
+    expect(error.message).toContain('digests:1');
+  }
+  await Image.remove(full('digests:2'), { host });
+  expect((await Image.remove(byDigest, { host })).references).toEqual([full('digests:1')]);
+  expect((await rejection(Image.remove(image.digest, { host }))).code).toBe('ERR_IMAGE_NOT_FOUND');
+});
+
 test('an image that a sandbox runs stays; by force its name goes', async () => {
   const image = await pull('used:1', busyboxImage('one'));
   await using box = await Sandbox.create({ image, host });

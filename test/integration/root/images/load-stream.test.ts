@@ -104,3 +104,8 @@ describe('what fails leaves nothing', () => {
     expect(waiting.destroyed).toBe(true);
   });
 });
+
+test('an import of nothing is refused', async () => {
+  const nothing = async function* (): AsyncGenerator<Uint8Array> {};
+  expect((await rejection(Image.import(nothing(), 'a', { host: lab.host }))).code).toBe('ERR_LAYER_INVALID');
+});

@@ -113,6 +113,17 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     expect(rest.stdout).toBe('/a/three /a/two\n');
   });
 
+  test('an image of very many layers', async () => {
+    const layers = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => layerOf({ top: `${i}` }));
+    const config = { config: { Env: ['PATH=/bin'] } };
+    const most = await importTestImage(host, testImage([busyboxLayer(), ...layers(127)], config), 'most:1');
+    expect((await Sandbox.run(['cat', '/top'], { image: most, host })).stdout).toBe('126');
+    const more = await importTestImage(host, testImage([busyboxLayer(), ...layers(128)], config), 'more:1');
+    const run = Sandbox.run(['cat', '/top'], { image: more, host });
+    if (storage === 'copy') expect((await run).stdout).toBe('127');
+    else expect(await rejection(run)).toMatchObject({ code: 'ERR_UNSUPPORTED', subject: 'layers' });
+  });
+
   test('by its digest alone, or by name and digest, it is what is here', async () => {
     const { digest, reference } = await Image.get(image, { host });
     for (const name of [digest, `${reference.replace(/:[^:/]*$/, '')}@${digest}`]) {
