@@ -10,7 +10,7 @@
 # - codec: plans that TypeScript encodes arrive natively field by field (vitest project `native`); makes the seeds of the fuzzers
 # - fuzz:  libFuzzer on every decoder of foreign bytes (test/fuzz/native), for some seconds each
 # - leaks: everything the addon exports, called again and again
-# - root:  the integration suite with the sanitized addon and launcher, but for what is TypeScript alone: registries, images
+# - root:  the integration suite with the sanitized addon and launcher
 #
 # Any report of a sanitizer is a failure, also one of a process that had nowhere to write it: test/native/sanitizer_report.cc.
 # Prints "N passed, N failed" and appends what each part counted to the file that CLOISTER_TEST_COUNTS names.
@@ -102,8 +102,7 @@ part_root() {
   rm -f "$reports"/*
   # Those that repeat themselves need not do so as often: what is looked for here is seen the first time.
   CLOISTER_LEAK_RUNS=${CLOISTER_LEAK_RUNS:-200} \
-    sanitized detect_leaks=0 node node_modules/vitest/vitest.mjs run --project root test/integration/root test/escape \
-    --exclude 'test/integration/root/{images,registry}/**'
+    sanitized detect_leaks=0 node node_modules/vitest/vitest.mjs run --project root test/integration/root test/escape
   status=$?
   check_reports
   return $status

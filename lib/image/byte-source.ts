@@ -7,12 +7,15 @@ import { deferred } from '../shared/deferred.js';
 /** Bytes as they come: a `Readable` of Node's, a `ReadableStream` of the web's, an async generator. */
 export type ByteSource = AsyncIterable<Uint8Array>;
 
+const ignore = (): void => undefined;
+
 /**
  * To be called when a stream is handed over: it may fail before anybody uses it, which ends an application that does not listen.
  * Whoever uses it then is told.
  */
 export function expectFailure(stream: string | ByteSource | NodeJS.WritableStream): void {
-  if (stream instanceof EventEmitter) stream.on('error', () => undefined);
+  // Once: an application may save to its standard output many times.
+  if (stream instanceof EventEmitter && !stream.listeners('error').includes(ignore)) stream.on('error', ignore);
 }
 
 /**

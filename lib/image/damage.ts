@@ -2,8 +2,8 @@ import { CloisterError } from '../errors.js';
 import type { Digest } from '../shared/digest.js';
 import type { ImageContext } from './image-context.js';
 
-/** Stored bytes are not those of their digest any more. */
-export function isDamage(error: unknown): boolean {
+/** Bytes are not those of their digest: of a source, or stored ones that are not what they were. */
+export function isMismatch(error: unknown): boolean {
   return CloisterError.is(error) && error.code === 'ERR_DIGEST_MISMATCH';
 }
 
@@ -14,7 +14,7 @@ export async function removeIfDamaged(
   digests: readonly Digest[],
   signal?: AbortSignal,
 ): Promise<boolean> {
-  if (!isDamage(error)) return false;
+  if (!isMismatch(error)) return false;
   let removed = false;
   for (const digest of digests)
     if ((await content.has(digest)) && (await content.removeDamaged(digest, signal))) removed = true;

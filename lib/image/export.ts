@@ -12,8 +12,8 @@ export type Flatten = (
 ) => AsyncIterable<Uint8Array>;
 
 /**
- * Writes the root file system of an image, all its layers merged, as one tar archive: a file that appears whole or not at all, or what goes into
- * a stream, which is ended with the archive and destroyed with a failure.
+ * Writes the root file system of an image, all its layers merged, as one tar archive: a file that appears whole or not at all,
+ * or what goes into a stream, which is ended with the archive and destroyed with a failure.
  *
  * @throws CloisterError `ERR_INVALID_OPTION` for a path that cannot be written to, `ERR_NOT_FOUND` when layers are not here,
  * `ERR_DIGEST_MISMATCH` for what is damaged, `ERR_KERNEL` for a full disk, `ERR_ABORTED`.

@@ -1,7 +1,7 @@
-import { CloisterError } from '../errors.js';
 import type { BlobSource } from './blob-source.js';
 import type { BlobWriter } from './blob-writer.js';
 import type { Descriptor } from './descriptor.js';
+import { isMismatch } from './damage.js';
 import type { Lease } from './lease.js';
 import { canComeFromElsewhere } from './registry/distrust.js';
 
@@ -9,10 +9,6 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** How many bytes there are, those of an earlier try included. */
   readonly onBytes?: (bytes: number) => void;
-}
-
-function isMismatch(error: unknown): boolean {
-  return CloisterError.is(error) && error.code === 'ERR_DIGEST_MISMATCH';
 }
 
 /**

@@ -1,5 +1,5 @@
 import { parseDigest, type Digest } from '../shared/digest.js';
-import { isDamage } from './damage.js';
+import { isMismatch } from './damage.js';
 import type { ImageContext } from './image-context.js';
 import type { ImageRecord } from './image-names.js';
 import { parseReference } from './reference.js';
@@ -16,26 +16,18 @@ const isOf =
  * @throws CloisterError `ERR_INVALID_REFERENCE`, `ERR_IMAGE_NOT_FOUND`
  */
 export async function findByName(context: ImageContext, name: string): Promise<StoredImage> {
-  const bare = parseDigest(name);
-  if (bare !== undefined) {
-    const [record] = await recordsOf(context, name);
-    return record === undefined ? getImage(context, name) : readImage(context, record);
-  }
-  const reference = parseReference(name);
-  if (reference.digest === undefined || (await context.names.get(reference.toString())) !== undefined)
-    return getImage(context, reference.toString());
-  const [record] = await recordsOf(context, name);
-  return record === undefined ? getImage(context, reference.toString()) : readImage(context, record);
+  const exact = parseDigest(name) ?? parseReference(name).toString();
+  const record = (await context.names.get(exact)) ?? (await recordsOf(context, name))[0];
+  return record === undefined ? getImage(context, exact) : readImage(context, record);
 }
 
 /** The names that stand for what `name@digest` or a digest alone says. */
 export async function recordsOf(context: ImageContext, name: string): Promise<readonly ImageRecord[]> {
-  const records = await context.names.list();
   const bare = parseDigest(name);
-  if (bare !== undefined) return records.filter(isOf(bare));
+  if (bare !== undefined) return (await context.names.list()).filter(isOf(bare));
   const { registry, repository, digest } = parseReference(name);
   if (digest === undefined) return [];
-  return records.filter(isOf(digest)).filter((each) => {
+  return (await context.names.list()).filter(isOf(digest)).filter((each) => {
     const other = parseReference(each.reference);
     return other.registry === registry && other.repository === repository;
   });
@@ -47,7 +39,7 @@ export async function listImages(context: ImageContext): Promise<readonly Stored
   const found = await Promise.all(
     records.map(({ reference }) =>
       findImage(context, reference).catch((error: unknown) => {
-        if (isDamage(error)) return undefined;
+        if (isMismatch(error)) return undefined;
         throw error;
       }),
     ),

@@ -1,7 +1,7 @@
 import { CloisterError } from '../errors.js';
 import { Acquisition, type AcquireOptions } from './acquire.js';
 import type { BlobSource } from './blob-source.js';
-import { isDamage, removeIfDamaged } from './damage.js';
+import { isMismatch, removeIfDamaged } from './damage.js';
 import type { Descriptor } from './descriptor.js';
 import type { ImageContext } from './image-context.js';
 import { rootsOf } from './image-names.js';
@@ -97,7 +97,7 @@ class Pull {
     try {
       return await findImage(this.#context, this.#name);
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!isMismatch(error)) throw error;
       const record = await this.#context.names.get(this.#name);
       const roots = record === undefined ? [] : rootsOf(record).map(({ digest }) => digest);
       await removeIfDamaged(this.#context, error, roots, this.#options.signal);

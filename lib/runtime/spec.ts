@@ -31,8 +31,10 @@ export type MountSpec =
     }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes: number; readonly mode: number };
 
-/** A user inside: by number, or by a name that is looked up in the sandbox's own `/etc/passwd`. */
-/** `account`: a number whose groups stand in the sandbox's files; a name is looked up in them, too. */
+/**
+ * A user inside: by number; by a number whose groups stand in the sandbox's own `/etc/passwd` and `/etc/group` (`account`); or by a
+ * name that is looked up there.
+ */
 export type UserSpec =
   | { readonly kind: 'ids'; readonly uid: number; readonly gid: number; readonly groups: readonly number[] }
   | { readonly kind: 'account'; readonly uid: number }

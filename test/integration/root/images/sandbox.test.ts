@@ -113,6 +113,17 @@ describe.each(['overlay', 'erofs', 'copy'] as const)('%s', (storage) => {
     expect(rest.stdout).toBe('/a/three /a/two\n');
   });
 
+  test('the root is for everybody, whatever the umask of the application is', async () => {
+    const before = process.umask(0o077);
+    try {
+      const made = testImage([busyboxLayer(), layerOf({ umask: '' })], { config: { Env: ['PATH=/bin'] } });
+      const masked = await importTestImage(host, made, 'umask:1');
+      expect((await Sandbox.run(['stat', '-c', '%a', '/'], { image: masked, host })).stdout).toBe('755\n');
+    } finally {
+      process.umask(before);
+    }
+  });
+
   test('an image of very many layers', async () => {
     const layers = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => layerOf({ top: `${i}` }));
     const config = { config: { Env: ['PATH=/bin'] } };
