@@ -12,6 +12,7 @@
 namespace cloister::binding {
 namespace {
 
+using layers::ByteSource;
 using layers::IndexOptions;
 using layers::IndexReport;
 using layers::erofs::LayerDigest;
@@ -49,10 +50,18 @@ Napi::Value IndexTar(const Napi::CallbackInfo& info) {
   auto index = CopyFd(info[1]);
   if (!index.ok()) return Throw(info.Env(), index.error());
   const IndexOptions options = OptionsOf(info[2].ToObject());
-  const auto work = [source = archive.take(), target = index.take(), options] {
+  SharedFd writer;
+  if (info[3].IsNumber()) {
+    auto copy = CopyFd(info[3]);
+    if (!copy.ok()) return Throw(info.Env(), copy.error());
+    writer = copy.take();
+  }
+  const auto work = [source = archive.take(), target = index.take(), writer, options] {
     // A file is read from its start; anything else has no other place, lseek(2) ESPIPE.
     lseek(source->get(), 0, SEEK_SET);
-    layers::FdSource bytes(source->get());
+    layers::FdSource whole(source->get());
+    layers::GrowingFile growing(source->get(), writer ? writer->get() : -1);
+    ByteSource& bytes = writer ? static_cast<ByteSource&>(growing) : whole;
     Result<IndexReport> report = layers::IndexTar(bytes, target->get(), options);
     // Now, not when JavaScript gets to it: who writes to a pipe learns from it that nobody reads any more.
     source->reset();

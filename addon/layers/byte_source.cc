@@ -12,6 +12,8 @@ namespace cloister::layers {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{128} * 1024;
+// How often one looks whether a file has grown, inotify(7) being limited for each user.
+constexpr int kGrowthMs = 10;
 
 // Node hands out pipes that do not block; a thread of our own can wait.
 Status WaitReadable(int fd) {
@@ -53,6 +55,36 @@ Result<uint64_t> FdSource::Skip(uint64_t size) {
   const uint64_t step = std::min(size, left);
   if (lseek(fd_, static_cast<off_t>(step), SEEK_CUR) < 0) return LastError("lseek(2)", "layer archive");
   return Result<uint64_t>(uint64_t{step});
+}
+
+Result<size_t> GrowingFile::Read(void* buffer, size_t size) {
+  for (;;) {
+    // Asked before the file is: what is appended in between would be missed.
+    const bool is_end = is_whole_;
+    CLOISTER_ASSIGN(n, file_.Read(buffer, size));
+    if (n > 0 || size == 0 || is_end) return Result<size_t>(size_t{n});
+    CLOISTER_TRY(Wait());
+  }
+}
+
+Result<uint64_t> GrowingFile::Skip(uint64_t size) {
+  uint64_t done = 0;
+  for (;;) {
+    const bool is_end = is_whole_;
+    CLOISTER_ASSIGN(passed, file_.Skip(size - done));
+    done += passed;
+    if (done == size || is_end) return Result<uint64_t>(uint64_t{done});
+    CLOISTER_TRY(Wait());
+  }
+}
+
+Status GrowingFile::Wait() {
+  // POLLHUP is told whether it is asked for or not, poll(2).
+  struct pollfd writer = {writer_, 0, 0};
+  const int ended = poll(&writer, 1, kGrowthMs);
+  if (ended < 0 && errno != EINTR) return LastError("poll(2)", "layer archive");
+  is_whole_ = ended > 0;
+  return Done{};
 }
 
 Result<size_t> MemorySource::Read(void* buffer, size_t size) {

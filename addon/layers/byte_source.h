@@ -31,6 +31,22 @@ class FdSource final : public ByteSource {
   bool is_file_ = false;
 };
 
+// A file that somebody else still appends to. Its end is the archive's only once that one has finished.
+class GrowingFile final : public ByteSource {
+ public:
+  // `writer` is the read end of a pipe, whose other end is closed when the file is whole. Both stay the caller's.
+  GrowingFile(int fd, int writer) : file_(fd), writer_(writer) {}
+  Result<size_t> Read(void* buffer, size_t size) override;
+  Result<uint64_t> Skip(uint64_t size) override;
+
+ private:
+  Status Wait();
+
+  FdSource file_;
+  int writer_;
+  bool is_whole_ = false;
+};
+
 class MemorySource final : public ByteSource {
  public:
   MemorySource(const void* data, size_t size) : data_(static_cast<const char*>(data)), left_(size) {}

@@ -11,6 +11,7 @@ constexpr size_t kInputBytes = size_t{128} * 1024;
 
 // zlib.h
 constexpr int kNoFlush = 0;
+constexpr int kNoCheck = 0;
 constexpr int kOk = 0;
 constexpr int kStreamEnd = 1;
 constexpr int kMemoryError = -4;
@@ -32,6 +33,7 @@ Status GzipSource::Start() {
   const int code = zlib_->inflate_init(&stream_, kGzipOfLargestWindow, zlib_->version(), sizeof stream_);
   if (code != kOk) return Error("inflateInit2(3)", code == kMemoryError ? ENOMEM : EINVAL, "zlib");
   is_started_ = true;
+  if (zlib_->inflate_validate != nullptr) zlib_->inflate_validate(&stream_, kNoCheck);
   return Done{};
 }
 

@@ -18,6 +18,7 @@ const Zlib* FindZlib() {
   static const bool found = Find("zlibVersion", zlib.version) && Find("inflateInit2_", zlib.inflate_init) &&
                             Find("inflate", zlib.inflate) && Find("inflateReset", zlib.inflate_reset) &&
                             Find("inflateEnd", zlib.inflate_end);
+  Find("inflateValidate", zlib.inflate_validate);
   return found ? &zlib : nullptr;
 }
 

@@ -31,6 +31,7 @@ struct Zlib {
   int (*inflate)(ZStream*, int flush) = nullptr;
   int (*inflate_reset)(ZStream*) = nullptr;
   int (*inflate_end)(ZStream*) = nullptr;
+  int (*inflate_validate)(ZStream*, int check) = nullptr;  // null where it is not offered
 };
 
 // openssl/evp.h

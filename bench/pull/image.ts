@@ -30,15 +30,15 @@ function randomNumbers(seed: number): (end: number) => number {
   };
 }
 
-/** Text that gzip makes three times smaller, as it does with programs and their sources. */
+/** Phrases of words that come again and again: gzip makes them three times smaller, as it does programs and their sources. */
 function makePool(): Buffer {
   const random = randomNumbers(1);
-  const words = Array.from({ length: 4096 }, () => {
-    const letters = Array.from({ length: 2 + random(9) }, () => String.fromCharCode(97 + random(26)));
-    return letters.join('');
-  });
+  const many = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make);
+  const letter = (): string => String.fromCharCode(97 + random(26));
+  const words = many(4096, () => many(2 + random(9), letter).join(''));
+  const phrases = many(2048, () => many(1 + random(6), () => words[random(words.length)]).join(' '));
   const pool = Buffer.alloc(POOL_BYTES, ' ');
-  for (let at = 0; at < POOL_BYTES - 16;) at += pool.write(words[random(4096)] ?? '', at) + 1;
+  for (let at = 0; at < POOL_BYTES;) at += pool.write(phrases[random(phrases.length)] ?? '', at) + 1;
   return pool;
 }
 

@@ -82,7 +82,9 @@ export class Acquisition {
       if (diffId !== undefined) layers.set(`${descriptor.digest} ${diffId}`, { descriptor, diffId });
     });
     const progress = new ProgressTracker(manifest.layers, this.#options.onProgress);
-    await this.#each([...layers.values()], (layer, signal) =>
+    // It decides how long all of them take: the small ones fill what it leaves of the processors.
+    const largestFirst = [...layers.values()].sort((a, b) => b.descriptor.size - a.descriptor.size);
+    await this.#each(largestFirst, (layer, signal) =>
       new LayerWork({
         context: this.#context,
         lease: this.#lease,

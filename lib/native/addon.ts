@@ -31,7 +31,7 @@ export interface Addon {
   unpackTar(input: number, directory: number, options: Required<UnpackOptions>): Promise<Unpacked>;
   syncFilesystem(fd: number): Promise<void>;
   removeTree(directory: number, name: string): Promise<void>;
-  indexTar(archive: number, index: number, options: Required<IndexOptions>): Promise<Indexed>;
+  indexTar(archive: number, index: number, options: Required<IndexOptions>, writer?: number): Promise<Indexed>;
   mountErofs(index: number, archive: number, layer: string, attributes: number): Promise<number>;
   packTree(directory: number, output: number, options: Required<PackOptions>): Promise<Packed>;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import type { Digest } from '../shared/digest.js';
 import { nativeParts } from './addon.js';
+import { feedJob } from './decompress.js';
 import { closeDescriptor } from './descriptor.js';
 import { callAddon } from './kernel.js';
 import { layerError } from './layers.js';
@@ -47,17 +48,58 @@ export interface Indexed {
  * ```
  */
 export async function indexTar(archive: number, index: number, options: IndexOptions): Promise<Indexed> {
-  const limits = {
+  try {
+    return await callAddon(() => nativeParts().addon.indexTar(archive, index, withDefaults(options)));
+  } catch (error) {
+    throw layerError(error);
+  }
+}
+
+/**
+ * As {@link indexTar} while the archive is still being written, of which nothing is read twice then, and nothing after it has
+ * left the page cache.
+ *
+ * @param archive - descriptor of the file, read from its start: one that shares no offset with the writer's, open(2).
+ * @param write - appends to the file; resolves when it is whole. Its signal is aborted when the archive turns out to be
+ * unusable.
+ * @throws what `write` throws, before what {@link indexTar} throws. Neither goes on then.
+ *
+ * @example
+ * ```ts
+ * await indexWhile((signal) => archive.writeTo(output.fd, signal), input.fd, index.fd, { layer: 'sha256:0a1b…' });
+ * ```
+ */
+export async function indexWhile(
+  write: (signal: AbortSignal) => Promise<unknown>,
+  archive: number,
+  index: number,
+  { signal, ...options }: IndexOptions & { readonly signal?: AbortSignal | undefined },
+): Promise<Indexed> {
+  const stop = new AbortController();
+  const writing = write(signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]));
+  // Its end is the whole message: the pipe is closed, however it comes to that.
+  // eslint-disable-next-line require-yield
+  const untilWritten = async function* (): AsyncGenerator<Uint8Array> {
+    await writing;
+  };
+  try {
+    return await feedJob(untilWritten(), 'indexing a layer', undefined, (writer) =>
+      nativeParts().addon.indexTar(archive, index, withDefaults(options), writer),
+    );
+  } catch (error) {
+    stop.abort();
+    await writing.catch(() => undefined);
+    throw layerError(error);
+  }
+}
+
+function withDefaults(options: IndexOptions): Required<IndexOptions> {
+  return {
     layer: options.layer,
     maxBytes: options.maxBytes ?? 64 * 2 ** 30,
     maxEntries: options.maxEntries ?? 4_000_000,
     maxIndexBytes: options.maxIndexBytes ?? 2 ** 30,
   };
-  try {
-    return await callAddon(() => nativeParts().addon.indexTar(archive, index, limits));
-  } catch (error) {
-    throw layerError(error);
-  }
 }
 
 const MOUNT_HINTS: Readonly<Record<string, string>> = {

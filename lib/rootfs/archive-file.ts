@@ -15,7 +15,7 @@ const WRITING = { highWaterMark: 4 * CHUNK_BYTES };
 const own = (signal: AbortSignal | undefined): AbortSignal => AbortSignal.any(signal === undefined ? [] : [signal]);
 
 /**
- * Writes an archive to a new file.
+ * Writes an archive to a file that is new or empty.
  *
  * @returns its size in bytes.
  * @throws what `archive` throws; CloisterError `ERR_ABORTED`, `ERR_KERNEL` such as `ENOSPC`.
@@ -23,7 +23,7 @@ const own = (signal: AbortSignal | undefined): AbortSignal => AbortSignal.any(si
 export async function writeArchive(archive: LayerArchive, path: string, signal?: AbortSignal): Promise<number> {
   throwIfAborted(signal, 'storing a layer');
   try {
-    await using file = await open(path, 'wx', 0o600);
+    await using file = await open(path, 'a', 0o600);
     if (archive.writeTo !== undefined) await archive.writeTo(file.fd, signal);
     else await pipeline(archive, file.createWriteStream(WRITING), { signal: own(signal) });
   } catch (error) {

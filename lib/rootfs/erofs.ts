@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { indexTar, mountErofs, probeErofs } from '../native/erofs.js';
+import { indexWhile, mountErofs, probeErofs } from '../native/erofs.js';
 import { cloneMountOf } from '../native/mounts.js';
 import type { Digest } from '../shared/digest.js';
 import type { LayerArchive, Snapshot, Snapshotter, StoredLayer, Unusable } from '../shared/snapshotter.js';
@@ -42,17 +42,16 @@ export class ErofsSnapshotter implements Snapshotter {
   add(layer: Digest, archive: LayerArchive, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#store.make(layer, async (draft) => {
       const path = join(draft, ARCHIVE);
-      await writeArchive(archive, path, signal);
-      await using file = await open(path, 'r');
+      await using file = await open(path, 'wx+', 0o600);
       await using index = await open(join(draft, INDEX), 'wx+', 0o600);
-      const { bytes, archiveBytes } = await indexTar(file.fd, index.fd, { layer });
+      const write = (stop: AbortSignal): Promise<unknown> => writeArchive(archive, path, stop);
+      const { bytes, archiveBytes } = await indexWhile(write, file.fd, index.fd, { layer, signal });
       return archiveBytes + bytes;
     });
   }
 
   async prepare(layers: readonly Digest[]): Promise<Snapshot> {
-    const mounts: number[] = [];
-    for (const layer of layers) mounts.push(await this.#mount(layer));
+    const mounts = await Promise.all(layers.map((layer) => this.#mount(layer)));
     const trees: number[] = [];
     try {
       for (const mount of mounts.reverse()) trees.push(cloneMountOf(mount));

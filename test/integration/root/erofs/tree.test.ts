@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { indexTar } from '../../../../lib/native/erofs.js';
+import { indexTar, indexWhile } from '../../../../lib/native/erofs.js';
 import { LAYER, makeDirectory, makeIndex, withMounted } from '../../../support/erofs.js';
 import { command, readMount, readTree, type Tree } from '../../../support/tree-facts.js';
 
@@ -113,5 +115,86 @@ describe('an index', () => {
     expect(report.entries).toBe(Object.keys(oddTree).length);
     expect(report.bytes / report.entries).toBeLessThan(256);
     expect(report).toMatchObject({ droppedAttributes: 0, archiveBytes: (await readFile(archive)).length });
+  });
+});
+
+describe('an index that is made while its archive is written', () => {
+  interface Files extends AsyncDisposable {
+    readonly output: FileHandle;
+    readonly input: FileHandle;
+    readonly index: FileHandle;
+  }
+
+  async function openFiles(name: string): Promise<Files> {
+    const path = join(directory.path, name);
+    const output = await open(path, 'wx');
+    const input = await open(path, 'r');
+    const index = await open(`${path}.index`, 'wx+');
+    const all = [output, input, index];
+    return {
+      output,
+      input,
+      index,
+      [Symbol.asyncDispose]: async () => {
+        for (const file of all) await file.close();
+      },
+    };
+  }
+
+  test.each([
+    ['in pieces that end anywhere', 7000],
+    ['in pieces that end within headers', 500],
+    ['at once', 2 ** 30],
+  ])('is the same: %s', async (label, pieceBytes) => {
+    const archive = await pack(`while-${pieceBytes}`, odd, '--format=pax', '--sparse', ...WITH_ATTRIBUTES);
+    const whole = await makeIndex(archive);
+    const bytes = await readFile(archive);
+    await using files = await openFiles(`growing-${pieceBytes}`);
+    const write = async (): Promise<void> => {
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        await files.output.write(bytes.subarray(at, at + pieceBytes));
+        // Often enough in the middle of something, and not so often that it takes minutes.
+        if ((at / pieceBytes) % 97 === 0) await sleep(25);
+      }
+    };
+    expect(await indexWhile(write, files.input.fd, files.index.fd, { layer: LAYER }), label).toEqual(whole);
+    const made = await readFile(join(directory.path, `growing-${pieceBytes}.index`));
+    expect(Buffer.compare(await readFile(`${archive}.index`), made)).toBe(0);
+  });
+
+  test('fails as the writing does, also when what was written is cut off', async () => {
+    const bytes = await readFile(await pack('while-failing', odd, '--format=pax', ...WITH_ATTRIBUTES));
+    await using files = await openFiles('growing-failing');
+    const full = new Error('no space left');
+    const write = async (): Promise<void> => {
+      await files.output.write(bytes.subarray(0, 700));
+      throw full;
+    };
+    const made = indexWhile(write, files.input.fd, files.index.fd, { layer: LAYER });
+    await expect(made).rejects.toBe(full);
+  });
+
+  test('stops the writing of what is no archive', async () => {
+    await using files = await openFiles('growing-nonsense');
+    let hasStopped = false;
+    const write = async (signal: AbortSignal): Promise<void> => {
+      await files.output.write(Buffer.alloc(1024, 'x'));
+      await once(signal, 'abort');
+      hasStopped = true;
+      throw new Error('was told to stop');
+    };
+    const made = indexWhile(write, files.input.fd, files.index.fd, { layer: LAYER });
+    await expect(made).rejects.toMatchObject({ code: 'ERR_LAYER_INVALID' });
+    expect(hasStopped).toBe(true);
+  });
+
+  test('is of an archive that ends too early once nobody writes any more', async () => {
+    const bytes = await readFile(await pack('while-short', odd, '--format=pax', ...WITH_ATTRIBUTES));
+    await using files = await openFiles('growing-short');
+    const write = async (): Promise<void> => {
+      await files.output.write(bytes.subarray(0, 700));
+    };
+    const made = indexWhile(write, files.input.fd, files.index.fd, { layer: LAYER });
+    await expect(made).rejects.toMatchObject({ code: 'ERR_LAYER_INVALID' });
   });
 });
