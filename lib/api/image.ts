@@ -132,7 +132,12 @@ export class Image {
     return remove(image, options);
   }
 
-  /** Removes what no name leads to and nobody uses, and on request every image that no sandbox runs. */
+  /**
+   * Removes what no name leads to and nobody uses, and on request every image that no sandbox runs. So it does with layers that
+   * another of the library's storage drivers has unpacked and that can be unpacked again, and with what a crash left half-made.
+   *
+   * @returns what was whole; what was half-made is not listed.
+   */
   static async prune(options: ImagePruneOptions = {}): Promise<RemovedContent> {
     return prune(options);
   }
