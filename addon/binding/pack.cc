@@ -1,5 +1,6 @@
 #include "pack.h"
 
+#include <map>
 #include <string>
 
 #include "../layers/pack.h"
@@ -9,6 +10,7 @@
 namespace cloister::binding {
 namespace {
 
+using layers::FileState;
 using layers::IdMap;
 using layers::Packed;
 using layers::PackOptions;
@@ -27,6 +29,24 @@ IdMap MapOf(const Napi::Value& value) {
   return map;
 }
 
+// [{ path, inode, changedNs, mode, uid, gid }, ...], the second and third as bigints.
+std::map<std::string, FileState> BaselineOf(const Napi::Value& value) {
+  const auto list = value.As<Napi::Array>();
+  std::map<std::string, FileState> baseline;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Object file = list.Get(i).ToObject();
+    const auto number = [&file](const char* name) { return file.Get(name).ToNumber().Uint32Value(); };
+    bool is_exact = false;
+    FileState& state = baseline[file.Get("path").ToString().Utf8Value()];
+    state.inode = file.Get("inode").As<Napi::BigInt>().Uint64Value(&is_exact);
+    state.changed_ns = file.Get("changedNs").As<Napi::BigInt>().Int64Value(&is_exact);
+    state.mode = number("mode");
+    state.uid = number("uid");
+    state.gid = number("gid");
+  }
+  return baseline;
+}
+
 PackOptions OptionsOf(const Napi::Object& object) {
   PackOptions options;
   const bool is_upper = object.Get("kind").ToString().Utf8Value() == "upper";
@@ -34,6 +54,7 @@ PackOptions OptionsOf(const Napi::Object& object) {
   options.user_attributes = object.Get("userAttributes").ToBoolean();
   options.uids = MapOf(object.Get("uids"));
   options.gids = MapOf(object.Get("gids"));
+  options.baseline = BaselineOf(object.Get("baseline"));
   return options;
 }
 

@@ -22,10 +22,13 @@ constexpr const char* kMisplaced = "mount target";
 // Below `root`. A directory that is moved meanwhile, which two sandboxes with a shared mount may do to each other, makes the kernel
 // ask for another try, openat2(2) EAGAIN.
 UniqueFd Resolve(int root, const char* path, const Step& step) {
+  // The kernel's file systems go onto directories; what move_mount(2) says of a file, EINVAL, it says of much else.
+  const bool is_mount = step.kind == Step::Kind::kAttach || step.kind == Step::Kind::kFilesystem;
+  const uint64_t flags = O_PATH | (step.strict && is_mount ? O_DIRECTORY : 0);
   const uint64_t how = RESOLVE_NO_MAGICLINKS | (step.strict ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS : RESOLVE_IN_ROOT);
   UniqueFd found;
   for (int attempt = 0; attempt < kResolveAttempts; attempt++) {
-    found.reset(sys::OpenAt2(root, path, O_PATH, 0, how));
+    found.reset(sys::OpenAt2(root, path, flags, 0, how));
     if (found.valid() || errno != EAGAIN) break;
   }
   return found;

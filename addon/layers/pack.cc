@@ -56,6 +56,10 @@ std::string Sibling(const WalkEntry& entry, const std::string& name) {
   return entry.path.substr(0, entry.path.size() - entry.name.size()) + name;
 }
 
+bool IsBelow(const std::string& path, const std::string& directory) {
+  return path.size() > directory.size() && path[directory.size()] == '/' && path.starts_with(directory);
+}
+
 class Packer final : public TreeVisitor {
  public:
   Packer(int output, const PackOptions& options)
@@ -81,11 +85,21 @@ class Packer final : public TreeVisitor {
   Status CheckName(const WalkEntry& entry) const;
   Status CheckWhole(const WalkEntry& entry, const Xattrs& xattrs) const;
   bool IsWhiteout(const WalkEntry& entry, const Xattrs& xattrs) const;
+  bool IsAsBefore(const WalkEntry& entry) const;
+  Result<Next> Postpone(const WalkEntry& entry, Xattrs&& xattrs, bool is_opaque);
+  Status WritePostponed(const WalkEntry& below);
   Status WriteMark(const WalkEntry& entry, const std::string& path);
   Status WriteEntry(const WalkEntry& entry, Xattrs&& xattrs);
   Result<TarMember> MemberOf(const WalkEntry& entry, Xattrs&& xattrs) const;
   Status WriteFile(const WalkEntry& entry, TarMember& member);
   Status WriteData(int fd, uint64_t offset, uint64_t length, bool& is_short);
+
+  // A directory that is only written when something in it is.
+  struct Postponed {
+    WalkEntry entry;  // its descriptor is closed by then
+    TarMember member;
+    bool is_opaque = false;
+  };
 
   const PackOptions& options_;
   const std::string overlay_prefix_;
@@ -93,6 +107,7 @@ class Packer final : public TreeVisitor {
   TarWriter tar_;
   std::unique_ptr<char[]> buffer_;
   Packed packed_;
+  std::vector<Postponed> postponed_;                        // each in the one before
   std::string changed_;                                     // the first file that did
   std::map<std::pair<dev_t, ino_t>, std::string> written_;  // files with several names, by their first one
 };
@@ -107,6 +122,7 @@ Result<Next> Packer::Visit(const WalkEntry& entry) {
   CLOISTER_ASSIGN(xattrs, ReadXattrs(entry.fd, entry.path));
   if (IsWhiteout(entry, xattrs)) {
     if (!is_upper()) return About("mknod(2)", EINVAL, entry.path, "a device 0:0 is a whiteout in a layer");
+    CLOISTER_TRY(WritePostponed(entry));
     CLOISTER_TRY(WriteMark(entry, Sibling(entry, std::string(kWhiteoutPrefix) + entry.name)));
     return Result<Next>(Next::kSkip);
   }
@@ -114,10 +130,41 @@ Result<Next> Packer::Visit(const WalkEntry& entry) {
   // "x" marks a directory that has whiteouts in the form of attributes, Documentation/filesystems/overlayfs.rst.
   const bool is_opaque = opaque != nullptr && *opaque == "y";
   if (is_upper()) CLOISTER_TRY(CheckWhole(entry, xattrs));
+  if (IsAsBefore(entry)) return Postpone(entry, std::move(xattrs), is_opaque);
+  CLOISTER_TRY(WritePostponed(entry));
   const bool is_root = entry.path.empty();
   if (!is_root || !is_upper()) CLOISTER_TRY(WriteEntry(entry, std::move(xattrs)));
   if (is_opaque) CLOISTER_TRY(WriteMark(entry, is_root ? kOpaqueName : entry.path + '/' + kOpaqueName));
   return Result<Next>(Next::kEnter);
+}
+
+bool Packer::IsAsBefore(const WalkEntry& entry) const {
+  const auto found = options_.baseline.find(entry.path);
+  if (found == options_.baseline.end()) return false;
+  const FileState& before = found->second;
+  const struct stat& now = entry.about;
+  const int64_t changed_ns = int64_t{now.st_ctim.tv_sec} * 1'000'000'000 + now.st_ctim.tv_nsec;
+  return before.inode == now.st_ino && before.changed_ns == changed_ns && before.mode == now.st_mode &&
+         before.uid == now.st_uid && before.gid == now.st_gid;
+}
+
+Result<Next> Packer::Postpone(const WalkEntry& entry, Xattrs&& xattrs, bool is_opaque) {
+  if (!S_ISDIR(entry.about.st_mode)) return Result<Next>(Next::kSkip);
+  CLOISTER_ASSIGN(member, MemberOf(entry, std::move(xattrs)));
+  while (!postponed_.empty() && !IsBelow(entry.path, postponed_.back().entry.path)) postponed_.pop_back();
+  postponed_.push_back({entry, std::move(member), is_opaque});
+  return Result<Next>(Next::kEnter);
+}
+
+Status Packer::WritePostponed(const WalkEntry& below) {
+  for (const Postponed& each : postponed_) {
+    if (!IsBelow(below.path, each.entry.path)) break;
+    packed_.entries++;
+    CLOISTER_TRY(tar_.Begin(each.member));
+    if (each.is_opaque) CLOISTER_TRY(WriteMark(each.entry, each.entry.path + '/' + kOpaqueName));
+  }
+  postponed_.clear();
+  return Done{};
 }
 
 Status Packer::CheckName(const WalkEntry& entry) const {

@@ -16,15 +16,30 @@
 //   opaque directories of overlayfs become those of layers, .wh.NAME and .wh..wh..opq; overlayfs's own attributes do not
 //   appear. Files that are not whole without the lower directories, metacopy and redirect, are an error. There is no entry of
 //   the root, which the upper directory got from whoever made it.
+// - What was in the tree before anybody could change it, `baseline`, is left out as long as it is the same file and its inode
+//   was not changed since: the mount points that a sandbox's mounts needed. Such a directory is kept where it has more in it.
 // - A name that begins with ".wh." is an error: it would remove something when unpacked.
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
+
+#include <map>
+#include <string>
 
 #include "../kernel/result.h"
 #include "id_map.h"
 
 namespace cloister::layers {
+
+// A file as it was at some time. Nobody can set a change time, and an inode number is not used twice while its file is there.
+struct FileState {
+  uint64_t inode = 0;
+  int64_t changed_ns = 0;  // st_ctim
+  mode_t mode = 0;         // also for what changes within one tick of the kernel's clock
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
 
 struct PackOptions {
   enum class Kind { kTree, kUpper };
@@ -33,6 +48,7 @@ struct PackOptions {
   bool user_attributes = false;
   IdMap uids;
   IdMap gids;
+  std::map<std::string, FileState> baseline;  // by path, as WalkEntry has it
 };
 
 struct Packed {

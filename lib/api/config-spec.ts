@@ -1,9 +1,12 @@
 import { invalidOption } from '../errors.js';
 import type { ConfigChanges } from '../image/config-changes.js';
 import type { ExposedPort } from '../image/exposed-ports.js';
+import { MAX_HEALTH_MS, NO_HEALTHCHECK, type Healthcheck } from '../image/healthcheck.js';
 import { parseUser } from '../runtime/user.js';
 import { signalFromText } from '../shared/signals.js';
 import { checkEnv, checkList, checkPath, checkText, checkTexts } from './check.js';
+import { checkGivenHealth } from './health-spec.js';
+import type { HealthOptions } from './options.js';
 
 /** How an image that is made here wants to be run. What is left out is as in the image below, or not said. */
 export interface ImageConfigOptions {
@@ -24,6 +27,11 @@ export interface ImageConfigOptions {
   volumes?: readonly string[];
   /** What `stop()` sends: `'SIGQUIT'`. */
   stopSignal?: string;
+  /**
+   * How its sandboxes' health is found out, instead of the image's way; times that are left out are the runtime's choice.
+   * `'none'`: not at all, also where the image says how. As the Dockerfile's HEALTHCHECK.
+   */
+  health?: HealthOptions | 'none';
 }
 
 export const CONFIG_KEYS = [
@@ -36,6 +44,7 @@ export const CONFIG_KEYS = [
   'exposedPorts',
   'volumes',
   'stopSignal',
+  'health',
 ] as const;
 
 function checkPort(option: string, value: unknown): ExposedPort {
@@ -61,6 +70,11 @@ function checkStopSignal(option: string, value: unknown): string {
   throw invalidOption(option, "a signal such as 'SIGQUIT' or '3'", value);
 }
 
+function checkHealthcheck(option: string, value: unknown): Healthcheck {
+  if (value === 'none') return NO_HEALTHCHECK;
+  return { kind: 'exec', ...checkGivenHealth(option, value, MAX_HEALTH_MS) };
+}
+
 /** @param prefix - of the options' names in messages: `'config.'`, or nothing. @throws CloisterError `ERR_INVALID_OPTION` */
 export function checkImageConfig(prefix: string, fields: Readonly<Record<string, unknown>>): ConfigChanges {
   const field = <T>(key: (typeof CONFIG_KEYS)[number], check: (option: string, value: unknown) => T): T | undefined =>
@@ -79,5 +93,6 @@ export function checkImageConfig(prefix: string, fields: Readonly<Record<string,
     exposedPorts: field('exposedPorts', listOf(checkPort)),
     volumes: field('volumes', listOf(checkPath)),
     stopSignal: field('stopSignal', checkStopSignal),
+    healthcheck: field('health', checkHealthcheck),
   };
 }

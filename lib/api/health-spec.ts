@@ -13,29 +13,50 @@ export const HEALTH_DEFAULTS = {
   retries: 3,
 } as const satisfies Omit<HealthCheck, 'command'>;
 
-/** `undefined`: what the image says. */
-export function checkHealth(value: unknown): HealthCheck | 'none' | undefined {
-  if (value === undefined || value === 'none') return value;
-  const fields = checkObject('health', value, KEYS);
-  const command = checkList('health.command', fields['command'], (option, each) => checkText(option, each, ''));
+/** What was given of a check, in milliseconds. */
+export type GivenHealth = Pick<HealthCheck, 'command'> & {
+  readonly [Key in keyof typeof HEALTH_DEFAULTS]: number | undefined;
+};
+
+/** @param option - its name in messages. @param mostMs - of each duration. */
+export function checkGivenHealth(option: string, value: unknown, mostMs = Infinity): GivenHealth {
+  const fields = checkObject(option, value, KEYS);
+  const command = checkList(`${option}.command`, fields['command'], (name, each) => checkText(name, each, ''));
   if (command.length === 0 || command[0] === '') {
     throw invalidOption(
-      'health.command',
+      `${option}.command`,
       "a non-empty array of texts such as ['curl', '-f', 'http://localhost']",
       command,
     );
   }
-  const duration = (name: string, absent: number): number => {
-    const ms = checkDuration(`health.${name}`, fields[name], absent);
-    if (ms < 1 && name !== 'startPeriod') throw invalidOption(`health.${name}`, 'at least 1 ms', fields[name]);
+  const duration = (key: string): number | undefined => {
+    const name = `${option}.${key}`;
+    const ms = checkDuration(name, fields[key], undefined);
+    if (ms === undefined) return undefined;
+    if (ms < 1 && key !== 'startPeriod') throw invalidOption(name, 'at least 1 ms', fields[key]);
+    if (ms > mostMs) throw invalidOption(name, `at most ${mostMs} ms`, fields[key]);
     return ms;
   };
   return {
     command,
-    intervalMs: duration('interval', HEALTH_DEFAULTS.intervalMs),
-    timeoutMs: duration('timeout', HEALTH_DEFAULTS.timeoutMs),
-    startPeriodMs: duration('startPeriod', HEALTH_DEFAULTS.startPeriodMs),
-    startIntervalMs: duration('startInterval', HEALTH_DEFAULTS.startIntervalMs),
-    retries: checkInteger('health.retries', fields['retries'], [1, 1000], HEALTH_DEFAULTS.retries),
+    intervalMs: duration('interval'),
+    timeoutMs: duration('timeout'),
+    startPeriodMs: duration('startPeriod'),
+    startIntervalMs: duration('startInterval'),
+    retries: checkInteger(`${option}.retries`, fields['retries'], [1, 1000], undefined),
+  };
+}
+
+/** `undefined`: what the image says. */
+export function checkHealth(value: unknown): HealthCheck | 'none' | undefined {
+  if (value === undefined || value === 'none') return value;
+  const { command, ...given } = checkGivenHealth('health', value);
+  return {
+    command,
+    intervalMs: given.intervalMs ?? HEALTH_DEFAULTS.intervalMs,
+    timeoutMs: given.timeoutMs ?? HEALTH_DEFAULTS.timeoutMs,
+    startPeriodMs: given.startPeriodMs ?? HEALTH_DEFAULTS.startPeriodMs,
+    startIntervalMs: given.startIntervalMs ?? HEALTH_DEFAULTS.startIntervalMs,
+    retries: given.retries ?? HEALTH_DEFAULTS.retries,
   };
 }

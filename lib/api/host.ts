@@ -48,7 +48,7 @@ export class Host implements AsyncDisposable {
       directory: spec.root,
       registries: spec.registries,
       lockRange,
-      snapshotter: async () => (await this.#storage()).snapshotter,
+      storage: this.#storage,
       flatten: (archives, signal) => flatRoots.archive(archives, signal),
       onPulled: ({ record }) =>
         this.tell('image-pulled', { reference: record.reference, digest: record.manifest.digest }),

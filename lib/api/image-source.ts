@@ -12,6 +12,7 @@ import { CloisterError } from '../errors.js';
 import type { ImageRequest, OpenImage } from '../runtime/image.js';
 import { throwIfAborted } from '../shared/abort.js';
 import { parseDigest } from '../shared/digest.js';
+import type { Leftovers } from '../shared/leftovers.js';
 import type { LockRange } from '../shared/lock-file.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
 import { toImageDefaults } from './image-defaults.js';
@@ -21,7 +22,7 @@ export interface ImageSourceOptions {
   readonly directory: string;
   readonly registries: RegistryOptions;
   readonly lockRange: LockRange;
-  readonly snapshotter: () => Promise<Snapshotter>;
+  readonly storage: () => Promise<{ readonly snapshotter: Snapshotter; readonly leftovers: Leftovers }>;
   readonly flatten: Flatten;
   /** Told when a registry was asked, successfully. */
   readonly onPulled: (image: StoredImage) => void;
@@ -126,8 +127,10 @@ export class ImageSource {
 
   /** What failed once is tried again. */
   #open(): Promise<ImageContext> {
-    const { directory, lockRange, snapshotter } = this.#options;
-    this.#context ??= snapshotter().then((layers) => openImages(directory, lockRange, layers));
+    const { directory, lockRange, storage } = this.#options;
+    this.#context ??= storage().then(({ snapshotter, leftovers }) =>
+      openImages(directory, lockRange, snapshotter, leftovers),
+    );
     this.#context.catch(() => (this.#context = undefined));
     return this.#context;
   }

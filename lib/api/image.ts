@@ -28,7 +28,7 @@ import { pull, push, type PushedImage } from './image-transfer.js';
  * given to a sandbox or an operation, it means exactly this one.
  *
  * Names are read with Docker's defaults: `debian:12` is `docker.io/library/debian:12`. An image that is here is also found by
- * `name@digest`, and by its digest alone. All operations may run in several processes at once; one that fails leaves the names
+ * `name@digest`, by its digest alone, and by its `id`, unless several have that. All operations may run in several processes at once; one that fails leaves the names
  * as they were.
  *
  * @example
@@ -132,7 +132,12 @@ export class Image {
     return remove(image, options);
   }
 
-  /** Removes what no name leads to and nobody uses, and on request every image that no sandbox runs. */
+  /**
+   * Removes what no name leads to and nobody uses, and on request every image that no sandbox runs. So it does with layers that
+   * another of the library's storage drivers has unpacked and that can be unpacked again, and with what a crash left half-made.
+   *
+   * @returns what was whole; what was half-made is not listed.
+   */
   static async prune(options: ImagePruneOptions = {}): Promise<RemovedContent> {
     return prune(options);
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { packArchive } from '../native/pack.js';
+import { packArchive, type FileState } from '../native/pack.js';
 import type { IdMapEntry } from '../native/plan.js';
 import { throwIfAborted } from '../shared/abort.js';
 import type { Digest } from '../shared/digest.js';
@@ -24,6 +24,8 @@ export interface TreeChanges {
   readonly path: string;
   readonly uidMap: readonly IdMapEntry[];
   readonly gidMap: readonly IdMapEntry[];
+  /** What was in it before any program ran: no change, as long as it is as it was. */
+  readonly baseline: readonly FileState[];
 }
 
 export interface CommitRequest {
@@ -98,6 +100,7 @@ class Commit {
       kind: 'upper',
       uids: changes.uidMap,
       gids: changes.gidMap,
+      baseline: changes.baseline,
       signal,
     });
     const hashed = (async function* () {

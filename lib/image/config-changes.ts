@@ -1,5 +1,6 @@
 import type { Digest } from '../shared/digest.js';
 import type { ExposedPort } from './exposed-ports.js';
+import { healthcheckJson, type Healthcheck } from './healthcheck.js';
 import { MAX_CONFIG_BYTES, type ImageConfig } from './image-config.js';
 import { asObject, own, parseJson, type Fields } from './json-fields.js';
 import type { Platform } from './platform.js';
@@ -19,6 +20,8 @@ export interface ConfigChanges {
   /** Added to those of the image. */
   readonly volumes?: readonly string[] | undefined;
   readonly stopSignal?: string | undefined;
+  /** Replaces that of the image. */
+  readonly healthcheck?: Healthcheck | undefined;
 }
 
 /** One more step of how the image was made, with its layer. */
@@ -59,6 +62,7 @@ function changeRun(before: Fields, { env }: Pick<ImageConfig, 'env'>, changes: C
       ExposedPorts: ports && setOf(own(before, 'ExposedPorts'), ports),
       Volumes: changes.volumes && setOf(own(before, 'Volumes'), changes.volumes),
       StopSignal: changes.stopSignal,
+      Healthcheck: changes.healthcheck && healthcheckJson(changes.healthcheck),
     }),
   };
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { NO_LEFTOVERS, type Leftovers } from '../shared/leftovers.js';
 import type { LockRange } from '../shared/lock-file.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
 import { ContentStore } from './content-store.js';
@@ -11,6 +12,7 @@ export interface ImageContext {
   readonly documents: ImageDocuments;
   readonly names: ImageNames;
   readonly layers: Snapshotter;
+  readonly leftovers: Leftovers;
 }
 
 /**
@@ -18,14 +20,21 @@ export interface ImageContext {
  *
  * @param root - holds `content/` and `images/`; made if they are missing.
  * @param layers - where unpacked layers live.
+ * @param leftovers - what is to be collected beside them.
  */
-export function openImages(root: string, lockRange: LockRange, layers: Snapshotter): ImageContext & Disposable {
+export function openImages(
+  root: string,
+  lockRange: LockRange,
+  layers: Snapshotter,
+  leftovers = NO_LEFTOVERS,
+): ImageContext & Disposable {
   const content = new ContentStore(join(root, 'content'), lockRange);
   return {
     content,
     documents: new ImageDocuments(content),
     names: new ImageNames(join(root, 'images'), content.locks),
     layers,
+    leftovers,
     [Symbol.dispose]: () => content[Symbol.dispose](),
   };
 }

@@ -18,8 +18,8 @@ export interface PresentManifest {
 export interface Reachable {
   readonly manifests: readonly PresentManifest[];
   readonly blobs: ReadonlySet<Digest>;
-  /** By the digest of their uncompressed archives. */
-  readonly layers: ReadonlySet<Digest>;
+  /** By the digest of their uncompressed archives, the blob that one is made of. */
+  readonly layers: ReadonlyMap<Digest, Digest | undefined>;
 }
 
 /** What was never fetched, or is damaged, leads nowhere. Any other failure must not pass for garbage. */
@@ -36,7 +36,7 @@ async function unlessUnreadable<T>(reading: Promise<T>): Promise<T | undefined> 
 class Walk {
   readonly manifests: PresentManifest[] = [];
   readonly blobs = new Set<Digest>();
-  readonly layers = new Set<Digest>();
+  readonly layers = new Map<Digest, Digest | undefined>();
   readonly #context: ImageContext;
   /** By type, too: what one image calls a layer may be the manifest of another. */
   readonly #visited = new Set<string>();
@@ -62,7 +62,8 @@ class Walk {
     for (const { digest } of [manifest.config, ...manifest.layers]) this.blobs.add(digest);
     if (!isConfigType(manifest.config.mediaType)) return;
     const config = await unlessUnreadable(this.#context.documents.config(manifest));
-    for (const diffId of config?.diffIds ?? []) this.layers.add(diffId);
+    for (const [index, diffId] of config?.diffIds.entries() ?? [])
+      this.layers.set(diffId, manifest.layers[index]?.digest);
   }
 }
 

@@ -1,9 +1,10 @@
 import { CloisterError } from '../errors.js';
 import type { Digest } from '../shared/digest.js';
+import type { Snapshotter, StoredLayer } from '../shared/snapshotter.js';
 import type { ImageContext } from './image-context.js';
 import { rootsOf, type ImageRecord } from './image-names.js';
 import { Claim } from './lease.js';
-import { reachableFrom } from './reachable.js';
+import { reachableFrom, type Reachable } from './reachable.js';
 
 export interface RemovedContent {
   /** Names that are gone, in full. */
@@ -15,31 +16,70 @@ export interface RemovedContent {
   readonly bytes: number;
 }
 
+interface GarbageOptions {
+  /** Also downloads that broke off. Default: only those of long ago. */
+  readonly partials?: boolean;
+  /**
+   * Also what other storage drivers have unpacked of images that have a name and are stored, and what a crash left half-made.
+   * Default: false.
+   */
+  readonly copies?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One copy of an unpacked layer that may be removed. */
+interface GarbageLayer extends StoredLayer {
+  readonly from: Pick<Snapshotter, 'remove'>;
+}
+
 /**
- * Removes what no name leads to and nobody uses: blobs and unpacked layers. What a running pull, push or sandbox of any
- * process uses stays until the next collection.
+ * Unpacked layers that no name leads to, and on request copies of other storage drivers that can be made again of what is
+ * stored. All of them are claimed: nobody uses them.
+ */
+async function garbageLayers(
+  { content, layers, leftovers }: ImageContext,
+  wanted: Reachable,
+  claim: Claim,
+  takesCopies: boolean,
+): Promise<readonly GarbageLayer[]> {
+  const canGo = async (layer: Digest): Promise<boolean> => {
+    const blob = wanted.layers.get(layer);
+    return takesCopies && blob !== undefined && (await content.has(blob));
+  };
+  const found: GarbageLayer[] = [];
+  for (const each of await layers.list()) {
+    if (!wanted.layers.has(each.layer) && claim.take('layer', each.layer)) found.push({ ...each, from: layers });
+  }
+  for (const each of await leftovers.list()) {
+    const isGarbage = !wanted.layers.has(each.layer) || (await canGo(each.layer));
+    if (isGarbage && claim.take('layer', each.layer)) found.push({ ...each, from: leftovers });
+  }
+  return found;
+}
+
+/**
+ * Removes what no name leads to and nobody uses: blobs and unpacked layers, whichever storage driver has unpacked them. What a
+ * running pull, push or sandbox of any process uses stays until the next collection.
  */
 export async function collectGarbage(
   context: ImageContext,
-  { all = false, signal }: PruneOptions = {},
+  { partials = false, copies = false, signal }: GarbageOptions = {},
 ): Promise<Omit<RemovedContent, 'references'>> {
-  const { content, names, layers } = context;
+  const { content, names, leftovers } = context;
   using claim = new Claim(content.locks);
-  const garbage: { readonly layer: Digest; readonly bytes: number }[] = [];
-  let freed;
+  let freed, garbage;
   {
     using _lock = await names.lock(signal);
     await names.sweep();
     const wanted = await reachableFrom(context, (await names.list()).flatMap(rootsOf));
-    freed = await content.collect((digest) => wanted.blobs.has(digest), { partials: all });
-    for (const each of await layers.list()) {
-      if (!wanted.layers.has(each.layer) && claim.take('layer', each.layer)) garbage.push(each);
-    }
+    freed = await content.collect((digest) => wanted.blobs.has(digest), { partials });
+    garbage = await garbageLayers(context, wanted, claim, copies);
   }
   // Nobody can begin to use them while they are claimed, so names may change again: removing many files takes seconds.
-  for (const { layer } of garbage) await layers.remove(layer);
+  for (const { layer, from } of garbage) await from.remove(layer);
+  if (copies) await leftovers.sweep((layer) => claim.take('layer', layer));
   const bytes = garbage.reduce((sum, each) => sum + each.bytes, freed.bytes);
-  return { blobs: freed.blobs, layers: garbage.map(({ layer }) => layer), bytes };
+  return { blobs: freed.blobs, layers: [...new Set(garbage.map(({ layer }) => layer))], bytes };
 }
 
 /** Whether a running sandbox holds one of the images that only this name leads to. The claim keeps new ones away. */
@@ -105,7 +145,7 @@ export interface PruneOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Removes what no name leads to; with `all` whatever no sandbox uses. */
+/** Removes what no name leads to, what other storage drivers left and what never was whole; with `all` whatever no sandbox uses. */
 export async function pruneImages(
   context: ImageContext,
   { all = false, signal }: PruneOptions = {},
@@ -120,5 +160,5 @@ export async function pruneImages(
       references.push(record.reference);
     }
   }
-  return { references, ...(await collectGarbage(context, { all, signal })) };
+  return { references, ...(await collectGarbage(context, { partials: all, copies: true, signal })) };
 }

@@ -6,6 +6,20 @@ import { callAddon } from './kernel.js';
 import { layerError } from './layers.js';
 import type { IdMapEntry } from './plan.js';
 
+/** A file as it was at some time: as long as all of this is the same, nobody has changed its inode since. */
+export interface FileState {
+  /** From the tree's root, without a slash in front. */
+  readonly path: string;
+  readonly inode: bigint;
+  /** Nanoseconds since the epoch, `st_ctim`: no program can set it. */
+  readonly changedNs: bigint;
+  /** With its type, `st_mode`. */
+  readonly mode: number;
+  /** As outside. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface PackOptions {
   /**
    * `'tree'` packs all of a directory. `'upper'` packs the upper directory of an overlay as a layer of exactly its changes:
@@ -17,6 +31,11 @@ export interface PackOptions {
   /** Which ids files have inside. Default: the same as outside. */
   readonly uids?: readonly IdMapEntry[];
   readonly gids?: readonly IdMapEntry[];
+  /**
+   * What was in the tree before anybody could change it: left out where it is as it was, but for directories that have more
+   * in them now. Default: nothing.
+   */
+  readonly baseline?: readonly FileState[];
 }
 
 export interface Packed {
@@ -62,6 +81,7 @@ export async function packTree(directory: number, output: number, options: PackO
     userAttributes: options.userAttributes ?? false,
     uids: options.uids ?? [],
     gids: options.gids ?? [],
+    baseline: options.baseline ?? [],
   };
   try {
     return await callAddon(() => nativeParts().addon.packTree(directory, output, complete));

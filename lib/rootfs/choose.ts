@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { CopySnapshotter } from './copy.js';
 import { ErofsSnapshotter } from './erofs.js';
+import { LeftoverLayers } from './leftover-layers.js';
 import { OverlaySnapshotter } from './overlay.js';
+import type { Leftovers } from '../shared/leftovers.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
 
 export const STORAGE_DRIVERS = ['overlay', 'erofs', 'copy'] as const;
@@ -13,10 +15,21 @@ export interface StorageChoice {
   readonly snapshotter: Snapshotter;
   /** Those that were passed over, with the reason. */
   readonly refused: readonly { readonly name: string; readonly reason: string }[];
+  readonly leftovers: Leftovers;
+}
+
+function pathOf(name: StorageDriver, directory: string): string {
+  return join(directory, 'layers', name);
+}
+
+function leftoversBeside(snapshotter: Snapshotter, isOurs: boolean, directory: string): Leftovers {
+  const paths = STORAGE_DRIVERS.map((name) => pathOf(name, directory));
+  const inUse = STORAGE_DRIVERS.find((name) => isOurs && name === snapshotter.name);
+  return new LeftoverLayers(directory, paths, inUse === undefined ? undefined : pathOf(inUse, directory));
 }
 
 function make(name: StorageDriver, directory: string): Snapshotter {
-  const path = join(directory, 'layers', name);
+  const path = pathOf(name, directory);
   if (name === 'overlay') return new OverlaySnapshotter(path);
   return name === 'erofs' ? new ErofsSnapshotter(path) : new CopySnapshotter(path);
 }
@@ -38,7 +51,10 @@ export async function chooseStorage(
   const refused: { name: string; reason: string; remedy: string }[] = [];
   for (const snapshotter of candidates) {
     const refusal = await snapshotter.probe();
-    if (refusal === undefined) return { snapshotter, refused };
+    if (refusal === undefined) {
+      const isOurs = typeof wanted !== 'object';
+      return { snapshotter, refused, leftovers: leftoversBeside(snapshotter, isOurs, directory) };
+    }
     refused.push({ name: snapshotter.name, ...refusal });
   }
   const lines = refused.map(({ name, reason }) => `${name}: ${reason}`);

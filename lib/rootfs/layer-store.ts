@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { syncFilesystem } from '../native/layers.js';
 import { parseDigest, splitDigest, type Digest } from '../shared/digest.js';
+import { unlessMissing } from '../shared/file-error.js';
 import { makeDirectory } from '../shared/make-directory.js';
 import { bootId } from '../shared/owner.js';
 import { OwnedDirectory } from './owned-directory.js';
@@ -78,15 +79,19 @@ export class LayerStore {
 
   async list(): Promise<readonly StoredLayer[]> {
     const layers: StoredLayer[] = [];
-    for (const algorithm of ['sha256', 'sha512']) {
-      const names = await readdir(join(this.#base, algorithm)).catch(() => []);
-      for (const name of names) {
-        const layer = parseDigest(`${algorithm}:${name}`);
-        if (layer === undefined || !(await this.has(layer))) continue;
-        layers.push({ layer, bytes: (await this.#about(this.pathOf(layer)))?.bytes ?? 0 });
-      }
+    for (const layer of await this.#all()) {
+      if (await this.has(layer)) layers.push({ layer, bytes: (await this.#about(this.pathOf(layer)))?.bytes ?? 0 });
     }
     return layers;
+  }
+
+  /** As `Leftovers.sweep`. */
+  async sweep(isFree: (layer: Digest) => boolean): Promise<void> {
+    await this.#drafts.sweep();
+    for (const layer of await this.#all()) {
+      // Looked at again when it is free: it may have been made anew.
+      if (!(await this.has(layer)) && isFree(layer) && !(await this.has(layer))) await this.remove(layer);
+    }
   }
 
   /** It is gone at once, and its files some time later. */
@@ -109,6 +114,16 @@ export class LayerStore {
 
   removeDraft(path: string): Promise<void> {
     return this.#drafts.remove(path);
+  }
+
+  /** Those that are not whole, too. */
+  async #all(): Promise<readonly Digest[]> {
+    const found: Digest[] = [];
+    for (const algorithm of ['sha256', 'sha512']) {
+      const names = (await unlessMissing(readdir(join(this.#base, algorithm)))) ?? [];
+      found.push(...names.flatMap((name) => parseDigest(`${algorithm}:${name}`) ?? []));
+    }
+    return found;
   }
 
   async #make(layer: Digest, fill: (draft: string) => Promise<number>): Promise<void> {

@@ -1,5 +1,7 @@
 import type { KernelSandbox } from '../native/kernel.js';
 import type { IdMapEntry } from '../native/plan.js';
+import type { FileState } from '../native/pack.js';
+import { readBaseline } from '../rootfs/baseline.js';
 import { noChanges } from '../rootfs/rootfs.js';
 import type { OpenImage } from './image.js';
 import { closeDescriptor } from '../native/descriptor.js';
@@ -10,6 +12,8 @@ export interface SandboxChanges {
   readonly path: string;
   readonly uidMap: readonly IdMapEntry[];
   readonly gidMap: readonly IdMapEntry[];
+  /** What was there before any program ran: made for the sandbox's mounts. */
+  readonly baseline: readonly FileState[];
 }
 
 /** What a sandbox has of the image that it is made of. */
@@ -18,20 +22,39 @@ export class ImageRoot {
   /** Below the writable layer, once it is launched; undefined where changes cannot be told. */
   changesPath: string | undefined;
   #writableFd = -1;
+  #baseline: () => readonly FileState[] = () => [];
 
-  /** Init is set up: it has sent the writable layer, if the plan asked for it. */
+  /** Init is set up and nothing runs yet: it has sent the writable layer, if the plan asked for it. */
   receive(init: KernelSandbox | undefined): void {
-    if (this.changesPath !== undefined && init !== undefined) this.#writableFd = init.takeWritable();
+    if (this.changesPath === undefined || init === undefined) return;
+    this.#writableFd = init.takeWritable();
+    if (this.#writableFd >= 0) this.#baseline = take(() => readBaseline(this.#pathOf(this.changesPath ?? '')));
   }
 
   /** @throws CloisterError `ERR_UNSUPPORTED` where changes cannot be told. */
   changes(maps: Pick<SandboxChanges, 'uidMap' | 'gidMap'>): SandboxChanges {
     if (this.#writableFd < 0 || this.changesPath === undefined) throw noChanges(this.image !== undefined);
-    return { path: `/proc/self/fd/${this.#writableFd}/${this.changesPath}`, ...maps };
+    return { path: this.#pathOf(this.changesPath), ...maps, baseline: this.#baseline() };
+  }
+
+  #pathOf(path: string): string {
+    return `/proc/self/fd/${this.#writableFd}/${path}`;
   }
 
   close(): void {
     if (this.#writableFd >= 0) closeDescriptor(this.#writableFd);
     this.#writableFd = -1;
+  }
+}
+
+/** Done now; what it fails with, an application out of descriptors, is thrown when somebody asks. */
+function take<T>(read: () => T): () => T {
+  try {
+    const value = read();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }

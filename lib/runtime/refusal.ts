@@ -146,7 +146,7 @@ const MEANINGS: Partial<Record<Stage, (refusal: Refusal, errno: string) => Clois
       `/${refusal.subject} is no directory in the sandbox's root: ${errno}`,
       {
         ...facts,
-        hint: 'the image must have /proc, /sys and /dev as directories, or not at all: a link there could lead anywhere',
+        hint: 'the image must have /proc, /sys and /dev as directories, or not at all: remove what is there and make the image again',
       },
     );
   },

@@ -10,7 +10,16 @@ const HEADER_BYTES = 512;
 const MAX_ENTRIES = 65_536;
 const MAX_NAME = 1024;
 
-type Entry = { readonly offset: number; readonly size: number } | { readonly link: string };
+/** As many as Linux follows, path_resolution(7). */
+const MAX_LINKS = 40;
+
+interface Link {
+  readonly kind: 'hard' | 'symbolic';
+  /** Another entry, whether there is one or not; undefined for what is outside of the archive. */
+  readonly target: string | undefined;
+}
+
+type Entry = { readonly offset: number; readonly size: number } | Link;
 
 /** Without `.` and empty parts; undefined for a name that leads elsewhere. */
 export function plainName(name: string): string | undefined {
@@ -19,10 +28,18 @@ export function plainName(name: string): string | undefined {
   return isWrong ? undefined : parts.join('/');
 }
 
+function symlinkTarget(name: string, text: string): string | undefined {
+  return text.startsWith('/') ? undefined : plainName(posix.join(posix.dirname(name), text));
+}
+
 /** What a header says, or why it is not taken. */
-function entryOf({ type, size, linkname }: Header, offset: number): Entry | 'directory' | undefined {
+function entryOf(header: Header, offset: number): Entry | 'directory' | undefined {
+  const { name, type, size } = header;
+  // Unlike its types, the reader has no text for an empty field.
+  const link = (header as { readonly linkname: string | null }).linkname ?? '';
   if (type === 'directory') return 'directory';
-  if (type === 'symlink') return { link: linkname };
+  if (type === 'link') return { kind: 'hard', target: plainName(link) };
+  if (type === 'symlink') return { kind: 'symbolic', target: symlinkTarget(name, link) };
   return type === 'file' || type === 'contiguous-file' ? { offset, size } : undefined;
 }
 
@@ -42,8 +59,7 @@ class Listing {
     const name = plainName(header.name);
     if (name === undefined) throw this.#refuse(`the entry ${shown} leads out of the archive`);
     const entry = entryOf(header, offset);
-    if (entry === undefined)
-      throw this.#refuse(`the entry ${shown} is neither a file, a directory nor a symbolic link`);
+    if (entry === undefined) throw this.#refuse(`the entry ${shown} is neither a file, a directory nor a link`);
     if (entry === 'directory') return;
     if (name === '') throw this.#refuse('an entry without a name');
     if (this.entries.has(name)) throw this.#refuse(`two entries are called ${shown}`);
@@ -113,25 +129,45 @@ export class TarFiles implements ArchiveFiles {
     }
   }
 
+  /** Through hard links, which are files as any other. */
   async find(name: string): Promise<ArchiveFile | undefined> {
-    const entry = this.#entries.get(name);
+    const target = this.#lead(name, ['hard']);
+    const entry = this.#entries.get(target);
     if (entry === undefined) return undefined;
-    if ('link' in entry) throw invalidArchive(this.subject, `${name} is a symbolic link, not a file`);
+    if ('target' in entry) throw invalidArchive(this.subject, `${name} is a symbolic link, not a file`);
     return {
-      name,
+      name: target,
       size: entry.size,
-      read: (start, signal) => this.#read(name, entry.offset, entry.size, start, signal),
+      read: (start, signal) => this.#read(target, entry.offset, entry.size, start, signal),
     };
   }
 
   /**
-   * Where a symbolic link leads to within the archive, which is how Docker once wrote a layer of two images; one step, so there
-   * are no circles. The name itself for anything else.
+   * Where links of both kinds lead to within the archive: Docker once wrote a layer of two images as a symbolic link, and tar
+   * writes hard links when it packs files with several names. The name itself for anything else.
+   *
+   * @throws CloisterError `ERR_IMAGE_INVALID` for one that leads out of the archive, to nothing or in a circle.
    */
   follow(name: string): string {
-    const entry = this.#entries.get(name);
-    if (entry === undefined || !('link' in entry) || entry.link.startsWith('/')) return name;
-    return plainName(posix.join(posix.dirname(name), entry.link)) ?? name;
+    return this.#lead(name, ['hard', 'symbolic']);
+  }
+
+  #lead(name: string, kinds: readonly Link['kind'][]): string {
+    let at = name;
+    for (let links = 0; links <= MAX_LINKS; links++) {
+      const entry = this.#entries.get(at);
+      if (entry === undefined && at !== name) throw this.#misleads(name, `to ${at}, which is no file of the archive`);
+      if (entry === undefined || !('target' in entry) || !kinds.includes(entry.kind)) return at;
+      if (entry.target === undefined) throw this.#misleads(name, 'out of the archive');
+      at = entry.target;
+    }
+    throw this.#misleads(name, `in a circle, or through more than ${MAX_LINKS} others`);
+  }
+
+  #misleads(name: string, where: string): CloisterError {
+    return invalidArchive(this.subject, `expected a file called ${name}, got a link that leads ${where}`, {
+      hint: 'pack the archive again, with the file itself, or let the tool that made it write another',
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -112,7 +112,7 @@ export class Endpoint {
   #send({ method, headers, body, signal }: Call, what: string, url: URL, header: string | undefined) {
     const { transport, plainHttp } = this.#services;
     const trustOf = this.location.authority;
-    const request = { what, method, url, headers: headers ?? {}, body: body?.(), signal, trustOf };
+    const request = { what, method, url, headers: headers ?? {}, openBody: body, signal, trustOf };
     return follow(transport, request, header, plainHttp);
   }
 

@@ -25,7 +25,26 @@ test('what is given comes out as the image has it', () => {
   });
 });
 
+test('a health check has what is given, or is switched off', () => {
+  const health = { command: ['check'], interval: '2s', startPeriod: 0, retries: 5 };
+  expect(checkCommit('a', { health }).config.healthcheck).toMatchObject({
+    kind: 'exec',
+    command: ['check'],
+    intervalMs: 2000,
+    timeoutMs: undefined,
+    startPeriodMs: 0,
+    retries: 5,
+  });
+  expect(checkCommit('a', { health: 'none' }).config.healthcheck).toMatchObject({ kind: 'none', command: [] });
+});
+
 test.each([
+  [{ health: 'off' }, 'health', 'an object'],
+  [{ health: { command: [] } }, 'health.command', 'a non-empty array'],
+  [{ health: { command: ['x'], every: 1 } }, 'health.every', 'no such option'],
+  [{ health: { command: ['x'], interval: 0 } }, 'health.interval', 'at least 1 ms'],
+  [{ health: { command: ['x'], timeout: Infinity } }, 'health.timeout', 'expected'],
+  [{ health: { command: ['x'], startPeriod: '200d' } }, 'health.startPeriod', 'expected'],
   [{ message: 'x' }, 'message', 'one of '],
   [{ env: { 'A=B': '' } }, 'env', "names without '='"],
   [{ env: { A: 1 } }, 'env.A', 'a text'],

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { changedConfig } from '../../../lib/image/config-changes.js';
+import { NO_HEALTHCHECK, type Healthcheck } from '../../../lib/image/healthcheck.js';
 import { parseImageConfig } from '../../../lib/image/image-config.js';
 import type { Digest } from '../../../lib/shared/digest.js';
 
@@ -93,4 +94,23 @@ test('the history gets one step with a layer', () => {
     { created: STEP.created, created_by: 'us', author: 'me', comment: 'why' },
   ]);
   expect(written['author']).toBe('me');
+});
+
+test.each<[string, Partial<Healthcheck>, object]>([
+  [
+    'replaced as a whole',
+    { kind: 'exec', command: ['a', 'b'], intervalMs: 1500 },
+    { Test: ['CMD', 'a', 'b'], Interval: 1.5e9 },
+  ],
+  [
+    'written as Docker has it',
+    { kind: 'shell', command: ['a b'], timeoutMs: 1, startPeriodMs: 2, startIntervalMs: 3, retries: 4 },
+    { Test: ['CMD-SHELL', 'a b'], Timeout: 1e6, StartPeriod: 2e6, StartInterval: 3e6, Retries: 4 },
+  ],
+  ['switched off', NO_HEALTHCHECK, { Test: ['NONE'] }],
+])('a health check is %s', (_, check, written) => {
+  const config = { Healthcheck: { Test: ['CMD', 'x'], Timeout: 5e9, Retries: 7 } };
+  const changes = { healthcheck: { ...NO_HEALTHCHECK, ...check } };
+  expect(change({ ...LAYERS, config }, changes)['config']).toEqual({ Healthcheck: written });
+  expect(change({ ...LAYERS, config })['config']).toEqual(config);
 });

@@ -5,7 +5,14 @@ import type { PlainHttp } from './plain-http.js';
 import type { HttpRequest, Transport } from './transport.js';
 
 const MAX_REDIRECTS = 5;
-const REDIRECTS = [301, 302, 303, 307, 308];
+/** Those of them that keep method and body, RFC 9110 15.4; after others, clients do not agree on what to send. */
+const SAME_METHOD = [307, 308];
+const REDIRECTS = [301, 302, 303, ...SAME_METHOD];
+
+export interface FollowedRequest extends HttpRequest {
+  /** Opens the body, for each address anew. A body that is given as such, a form with a password, is for its address alone. */
+  readonly openBody?: (() => HttpRequest['body']) | undefined;
+}
 
 /**
  * Where an answer leads. The address itself is not shown in messages: it is often signed, which makes it a key.
@@ -23,15 +30,20 @@ export function nextAddress(what: string, from: URL, location: string | undefine
   return to;
 }
 
+function leadsOn({ method, body }: FollowedRequest, { status }: HttpResponse): boolean {
+  if (method === 'GET' || method === 'HEAD') return REDIRECTS.includes(status);
+  return body === undefined && SAME_METHOD.includes(status);
+}
+
 /**
- * Sends a request and follows where its answer leads. `authorization` is for the first origin only: it stays behind when the
- * way leads to another host, and is not picked up again.
+ * Sends a request and follows where its answer leads, with its body again where it can be opened again. `authorization` is for
+ * the first origin only: it stays behind when the way leads to another host, and is not picked up again.
  *
  * @throws CloisterError `ERR_REGISTRY` for a way without end, or one that leaves TLS.
  */
 export async function follow(
   transport: Transport,
-  request: HttpRequest,
+  { openBody, ...request }: FollowedRequest,
   authorization: string | undefined,
   plainHttp: PlainHttp,
 ): Promise<HttpResponse> {
@@ -39,9 +51,9 @@ export async function follow(
   let secret = authorization;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const headers = secret === undefined ? request.headers : { ...request.headers, authorization: secret };
-    const response = await transport.send({ ...request, url, headers });
-    const isSafe = request.method === 'GET' || request.method === 'HEAD';
-    if (!isSafe || !REDIRECTS.includes(response.status)) return response;
+    const body = openBody === undefined ? request.body : openBody();
+    const response = await transport.send({ ...request, url, headers, body });
+    if (!leadsOn(request, response)) return response;
     await response.discard();
     const next = nextAddress(request.what, url, response.header('location'), plainHttp);
     if (next.origin !== url.origin) secret = undefined;

@@ -119,6 +119,21 @@ describe.each(['overlay', 'erofs'] as const)('%s', (storage) => {
     expect(result).toMatchObject({ stdout: 'by its command\n', exitCode: 0 });
   });
 
+  test('a health check is set, and switched off again', async () => {
+    await using box = await on.open();
+    await on.commit(box, 'me/health:1', { health: { command: ['true'], interval: 20 } });
+    {
+      await using checked = await on.open('me/health:1');
+      await expect.poll(() => checked.health, { timeout: 10_000 }).toBe('healthy');
+      const { config } = await on.commit(checked, 'me/health:2', { health: 'none' });
+      expect(config.healthcheck).toMatchObject({ kind: 'none', command: [] });
+    }
+    await using unchecked = await on.open('me/health:2');
+    expect(unchecked.health).toBeUndefined();
+    const { config } = await getImage(on.images, 'docker.io/me/health:1');
+    expect(config.healthcheck).toMatchObject({ kind: 'exec', command: ['true'], intervalMs: 20, timeoutMs: undefined });
+  });
+
   test('of a writable layer on disk', async () => {
     await using box = await on.open(undefined, { writable: 'disk' });
     await sh(box, CHANGES);

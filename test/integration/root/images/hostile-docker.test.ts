@@ -1,4 +1,5 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { loadImages } from '../../../../lib/image/archive/load.js';
@@ -15,12 +16,20 @@ import {
   other,
   without,
 } from '../../../support/hostile-lab.js';
-import { blobPath, edited, jsonOf, layoutFiles, tarOf, type Files } from '../../../support/image-archives.js';
+import {
+  blobPath,
+  dockerFiles,
+  edited,
+  jsonOf,
+  layoutFiles,
+  tarOf,
+  type Files,
+} from '../../../support/image-archives.js';
 import { openTestImages } from '../../../support/images.js';
 import { noise } from '../../../support/noise.js';
 import { rejection } from '../../../support/rejection.js';
 import { makeScratch } from '../../../support/scratch.js';
-import { symlink } from '../../../support/tar.js';
+import { directory, file, hardLink, symlink } from '../../../support/tar.js';
 import { layerOf, testImage } from '../../../support/test-image.js';
 
 const lab = new HostileLab();
@@ -95,16 +104,58 @@ describe('Docker archives', () => {
     await lab.refusesBytes(tarOf(make()), code, message);
   });
 
-  test('a layer that is a link is read where it leads within the archive, and nowhere else', async () => {
-    const rest = without(docker(), last!);
-    const moved = { ...rest, 'elsewhere/layer.tar': docker()[last!]! };
-    writeFileSync(lab.path('archive'), tarOf(moved, symlink(last!, '../elsewhere/layer.tar')));
+  test.each<[string, (name: string) => Buffer[]]>([
+    ['a symbolic link', (name) => [symlink(name, '../elsewhere/layer.tar')]],
+    ['a hard link', (name) => [hardLink(name, './elsewhere/layer.tar')]],
+    [
+      'a link to a link',
+      (name) => [symlink(name, '../a/b'), hardLink('a/b', 'c'), symlink('c', './elsewhere/layer.tar')],
+    ],
+  ])('a layer that is %s is read where it leads', async (_, linksAt) => {
+    const moved = { ...without(docker(), last!), 'elsewhere/layer.tar': docker()[last!]! };
+    writeFileSync(lab.path('archive'), tarOf(moved, ...linksAt(last!)));
     expect((await loadImages(lab.images, lab.path('archive')))[0]!.config.diffIds).toEqual(good.diffIds);
-    lab.before = lab.store();
-    const image = testImage([layerOf({ base: 'y' })]);
-    const [name] = image.diffIds.map((diffId) => `${splitDigest(diffId)[1]}/layer.tar`);
-    for (const link of ['/etc/passwd', '../../../../etc/passwd', 'layer.tar', '../nothing'])
-      await lab.refusesBytes(tarOf(without(docker(image), name!), symlink(name!, link)), INVALID);
+  });
+
+  test('repacked by tar, what is there twice is a hard link', async () => {
+    const twice = testImage([layerOf({ base: 'z' })]);
+    const [from] = twice.diffIds.map((diffId) => `${splitDigest(diffId)[1]}/layer.tar`);
+    const image = dockerFiles({ 'app:1': twice, 'app:2': testImage([layerOf({ base: 'z' })], { config: {} }) });
+    const entries = (JSON.parse(image['manifest.json']!.toString()) as object[]).map((each, index) => ({
+      ...each,
+      Layers: [`image${index}/layer.tar`],
+    }));
+    for (const [name, bytes] of Object.entries({ ...without(image, from!), 'manifest.json': jsonOf(entries) }))
+      writeFileSync(lab.path(name), bytes);
+    for (const name of ['image0', 'image1']) mkdirSync(lab.path(name));
+    writeFileSync(lab.path('image0/layer.tar'), image[from!]!);
+    linkSync(lab.path('image0/layer.tar'), lab.path('image1/layer.tar'));
+    const names = [...Object.keys(without(image, from!)), 'image0', 'image1'];
+    execFileSync('tar', ['-C', lab.path('.'), '-cf', lab.path('archive'), ...names.map((name) => `./${name}`)]);
+    const loaded = await loadImages(lab.images, lab.path('archive'));
+    expect(loaded.map(({ config }) => config.diffIds)).toEqual([twice.diffIds, twice.diffIds]);
+  });
+
+  const elsewhere = testImage([layerOf({ base: 'y' })]);
+  const [only] = elsewhere.diffIds.map((diffId) => `${splitDigest(diffId)[1]}/layer.tar`);
+  const chain = (length: number): Buffer[] =>
+    Array.from({ length }, (_, index) => symlink(`chain${index}`, `chain${index + 1}`));
+
+  test.each<[string, () => Buffer[], string]>([
+    ['an absolute path', () => [symlink(only!, '/etc/passwd')], 'leads out of the archive'],
+    ['a path above the archive', () => [symlink(only!, '../../../../etc/passwd')], 'leads out of the archive'],
+    ['a hard link to an absolute path', () => [hardLink(only!, '/etc/passwd')], 'leads out of the archive'],
+    ['a hard link above', () => [hardLink(only!, '../etc/passwd')], 'leads out of the archive'],
+    ['an empty name', () => [hardLink(only!, '')], 'which is no file'],
+    ['nothing', () => [symlink(only!, '../nothing')], 'to nothing, which is no file'],
+    ['nothing, by a hard link', () => [hardLink(only!, 'nothing')], 'to nothing, which is no file'],
+    ['a directory', () => [directory('d/'), symlink(only!, '../d')], 'to d, which is no file'],
+    ['itself', () => [symlink(only!, 'layer.tar')], 'in a circle'],
+    ['itself, by a hard link', () => [hardLink(only!, only!)], 'in a circle'],
+    ['another that leads back', () => [symlink(only!, '../b'), hardLink('b', only!)], 'in a circle'],
+    ['too many others', () => [symlink(only!, '../chain0'), ...chain(50), file('chain50')], 'more than 40'],
+  ])('a layer that is a link to %s', async (_, links, message) => {
+    await lab.refusesBytes(tarOf(without(docker(elsewhere), only!), ...links()), INVALID, message);
   });
 });
 

@@ -30,7 +30,18 @@ describe('entries', () => {
     ['a name by PAX', () => tarOf(layout(), pax([['path', '../evil']]), file('fine')), INVALID, 'leads out'],
     ['two of one name', () => tarOf(layout(), file('index.json', '{}')), INVALID, 'two entries are called'],
     ['one name twice by ./', () => tarOf(layout(), file('./index.json', '{}')), INVALID, 'two entries'],
-    ['a hard link', () => tarOf(layout(), hardLink('x', 'index.json')), INVALID, 'neither a file'],
+    [
+      'a hard link out of the archive',
+      () => tarOf(without(layout(), 'index.json'), hardLink('index.json', '/etc/passwd')),
+      INVALID,
+      'leads out of the archive',
+    ],
+    [
+      'a hard link to nothing',
+      () => tarOf(without(layout(), lastLayer), hardLink(lastLayer, 'nothing')),
+      INVALID,
+      'to nothing, which is no file',
+    ],
     [
       'a device',
       () => tarOf(layout(), entry({ path: 'x', type: '3', devMajor: 1, devMinor: 3 })),

@@ -2,10 +2,10 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Host, Image, Sandbox, type HostEvent } from '../../../../lib/index.js';
-import { busyboxImage } from '../../../support/busybox-image.js';
+import { busyboxImage, busyboxLayer } from '../../../support/busybox-image.js';
 import { ImageLab } from '../../../support/image-lab.js';
 import { rejection } from '../../../support/rejection.js';
-import { publish, type TestImage } from '../../../support/test-image.js';
+import { publish, testImage, type TestImage } from '../../../support/test-image.js';
 
 const lab = new ImageLab();
 let host: Host;
@@ -102,6 +102,31 @@ test('names come, move and go; an object stays what it is', async () => {
       'image-removed app:1',
       'image-removed app:2',
     ]);
+});
+
+test('an image is found by its id, as Docker finds it', async () => {
+  const image = await pull('by-id:1', busyboxImage('one'));
+  await pull('by-id:other', busyboxImage('two'));
+  expect(image.id).not.toBe(image.digest);
+  expect((await Image.get(image.id, { host })).reference).toBe(full('by-id:1'));
+  expect((await Image.inspect(image.id, { host })).digest).toBe(image.digest);
+  const { stdout } = await Sandbox.run(['cat', '/which'], { image: image.id, host });
+  expect(stdout).toBe('one');
+  expect((await Image.tag(image.id, full('by-id:2'), { host })).id).toBe(image.id);
+  expect((await Image.get(image.id, { host })).digest).toBe(image.digest);
+  await Image.remove(full('by-id:2'), { host });
+  expect((await Image.remove(image.id, { host })).references).toEqual([full('by-id:1')]);
+  expect((await rejection(Image.get(image.id, { host }))).code).toBe('ERR_IMAGE_NOT_FOUND');
+});
+
+test('an id that two images have names neither', async () => {
+  const layers = [busyboxLayer()];
+  const image = await pull('twice:oci', testImage(layers));
+  await pull('twice:docker', testImage(layers, { docker: true }));
+  const error = await rejection(Image.get(image.id, { host }));
+  expect(error).toMatchObject({ code: 'ERR_IMAGE_NOT_FOUND', subject: image.id });
+  expect(error.message).toContain(`${full('twice:docker')}, ${full('twice:oci')}`);
+  expect((await Image.get(image.digest, { host })).reference).toBe(full('twice:oci'));
 });
 
 test('a name goes by its digest, too, unless several stand for it', async () => {
