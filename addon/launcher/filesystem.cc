@@ -88,7 +88,7 @@ Status SetAttributes(int mount, uint64_t attributes, const char* path) {
 Result<UniqueFd> Filesystem::Take(uint32_t index) {
   if (!plan_.lock_mounts) return Result<UniqueFd>(static_cast<UniqueFd&&>(sources_.mounts[index]));
   char path[32];
-  LockPath(index, path);
+  LockPath(sources_, index, path);
   return CloneTree(AT_FDCWD, path, plan_.sources[index].recursive);
 }
 

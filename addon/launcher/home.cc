@@ -36,8 +36,10 @@ Status MakeDirectories() {
   }
   for (uint32_t slot = 0; slot < home::kLockSlots; slot++) {
     char path[32];
-    snprintf(path, sizeof path, "%s/%u", home::kLock, slot);
+    snprintf(path, sizeof path, home::kLockDirectory, slot);
     if (mkdir(path, 0755) != 0) return LastError("mkdir(2)", path);
+    snprintf(path, sizeof path, home::kLockFile, slot);
+    if (mknod(path, S_IFREG | 0444, 0) != 0) return LastError("mknod(2)", path);
   }
   return {};
 }

@@ -12,8 +12,10 @@ inline constexpr const char* kProc = "/proc";  // the host's; a visible one is w
 inline constexpr const char* kSys = "/sys";    // likewise; also bound where a sandbox shares the host's network
 inline constexpr const char* kRoot = "/root";  // where a sandbox assembles its root
 inline constexpr const char* kWork = "/work";  // where layers stand while an overlay is made of their paths
-inline constexpr const char* kLock =
-    "/lock";  // where mounts stand while a sandbox's namespace is copied, see LockMounts
+// Where mounts stand while a sandbox's namespace is copied, see LockMounts.
+inline constexpr const char* kLock = "/lock";
+inline constexpr const char* kLockDirectory = "/lock/%u";
+inline constexpr const char* kLockFile = "/lock/%u.file";
 inline constexpr uint32_t kLockSlots = 160;
 }  // namespace home
 

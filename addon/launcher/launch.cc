@@ -82,13 +82,13 @@ Result<pid_t> Start(Launcher& launcher, const LaunchPlan& plan, const Message& m
   if (plan.lock_mounts) {
     const Status locked = LockMounts(plan, sources);
     if (!locked.ok()) {
-      UnlockMounts(plan);
+      UnlockMounts(plan, sources);
       return locked.error();
     }
   }
   stage = Stage::kClone;
   Result<pid_t> pid = CloneInit(launcher, plan, message, sources);
-  if (plan.lock_mounts) UnlockMounts(plan);
+  if (plan.lock_mounts) UnlockMounts(plan, sources);
   return pid;
 }
 

@@ -45,7 +45,11 @@ Status SetOptions(int context, const Array<const KeyValue>& options) {
 
 }  // namespace
 
-void LockPath(uint32_t index, char (&path)[32]) { snprintf(path, sizeof path, "%s/%u", home::kLock, index); }
+void LockPath(const SourceSet& set, uint32_t index, char (&path)[32]) {
+  struct stat about;
+  const bool is_directory = fstat(set.mounts[index].get(), &about) != 0 || S_ISDIR(about.st_mode);
+  snprintf(path, sizeof path, is_directory ? home::kLockDirectory : home::kLockFile, index);
+}
 
 bool IsAttached(const LaunchPlan& plan, uint32_t index) {
   if (index == plan.root) return true;
@@ -59,7 +63,7 @@ Status LockMounts(const LaunchPlan& plan, const SourceSet& set) {
   for (uint32_t i = 0; i < plan.sources.size; i++) {
     if (!IsAttached(plan, i)) continue;
     char path[32];
-    LockPath(i, path);
+    LockPath(set, i, path);
     if (sys::MoveMount(set.mounts[i].get(), "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
       return LastError("move_mount(2)", path);
     }
@@ -67,11 +71,11 @@ Status LockMounts(const LaunchPlan& plan, const SourceSet& set) {
   return {};
 }
 
-void UnlockMounts(const LaunchPlan& plan) {
+void UnlockMounts(const LaunchPlan& plan, const SourceSet& set) {
   for (uint32_t i = 0; i < plan.sources.size; i++) {
     if (!IsAttached(plan, i)) continue;
     char path[32];
-    LockPath(i, path);
+    LockPath(set, i, path);
     sys::Umount(path, sys::kUmountDetach);
   }
 }

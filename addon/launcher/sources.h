@@ -21,11 +21,11 @@ struct SourceSet {
 // it, and init takes it from there: LockMounts before clone3(2), UnlockMounts after. Root file systems, too: an image may ship device
 // nodes, and nodev is all that keeps CAP_SYS_ADMIN inside from using them.
 Status LockMounts(const LaunchPlan& plan, const SourceSet& set);
-void UnlockMounts(const LaunchPlan& plan);
+void UnlockMounts(const LaunchPlan& plan, const SourceSet& set);
 // Whether the source becomes the root or is attached by a step; layers of an overlay are not.
 bool IsAttached(const LaunchPlan& plan, uint32_t index);
-// The path of a source that was locked.
-void LockPath(uint32_t index, char (&path)[32]);
+// The path of a source that was locked: a file is mounted on a file, a directory on a directory, move_mount(2).
+void LockPath(const SourceSet& set, uint32_t index, char (&path)[32]);
 
 class SourceBuilder {
  public:

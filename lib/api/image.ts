@@ -28,8 +28,8 @@ import { pull, push, type PushedImage } from './image-transfer.js';
  * given to a sandbox or an operation, it means exactly this one.
  *
  * Names are read with Docker's defaults: `debian:12` is `docker.io/library/debian:12`. An image that is here is also found by
- * `name@digest`, by its digest alone, and by its `id`, unless several have that. All operations may run in several processes at once; one that fails leaves the names
- * as they were.
+ * `name@digest`, by its digest alone, and by its `id`, unless several have that. All operations may run in several processes at
+ * once; one that fails leaves the names as they were.
  *
  * @example
  * ```ts
