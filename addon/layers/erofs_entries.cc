@@ -85,16 +85,30 @@ Status Entries::Apply(TarEntry& entry) {
     if (entry.kind == TarEntry::Kind::kDirectory) return Directory(entry, kRoot, kRoot, {});
     return FaultHere(FaultKind::kCorrupt, "the layer's own directory as something else");
   }
+  return path.kind == EntryPath::Kind::kPlain ? PlainEntry(entry, path) : Mark(path);
+}
+
+Status Entries::PlainEntry(TarEntry& entry, const EntryPath& path) {
   CLOISTER_ASSIGN(parent, Walk(path.parents, Missing::kMake));
-  if (path.kind == EntryPath::Kind::kOpaque) {
-    tree_.node(parent).opaque = true;
-    return Done{};
-  }
-  if (path.kind == EntryPath::Kind::kWhiteout) return Whiteout(parent, path.name);
+  TouchWay();
   if (entry.kind == TarEntry::Kind::kHardLink) return HardLink(entry, parent, path.name);
   if (entry.kind == TarEntry::Kind::kDirectory)
     return Directory(entry, tree_.Find(parent, path.name), parent, path.name);
   return Other(entry, parent, path.name);
+}
+
+Status Entries::Mark(const EntryPath& path) {
+  // Nothing is in what this very layer removed or replaced: some tools write a whiteout for a directory and more for all that was
+  // in it.
+  CLOISTER_ASSIGN(parent, Walk(path.parents, Missing::kMakeOnFree));
+  if (parent == kNone) return Done{};
+  if (path.kind == EntryPath::Kind::kWhiteout) return Whiteout(parent, path.name);
+  tree_.node(parent).opaque = true;
+  return Done{};
+}
+
+void Entries::TouchWay() {
+  for (const InodeId id : way_) tree_.node(id).touched = true;
 }
 
 Result<InodeId> Entries::MakeImplied(InodeId parent, std::string_view name) {
@@ -111,7 +125,8 @@ Result<InodeId> Entries::MakeImplied(InodeId parent, std::string_view name) {
 Result<InodeId> Entries::Walk(const std::vector<std::string_view>& names, Missing missing) {
   std::vector<std::string_view> ahead(names.rbegin(), names.rend());
   std::deque<std::string> targets;  // what the names ahead are views of
-  std::vector<InodeId> at = {kRoot};
+  std::vector<InodeId>& at = way_;
+  at.assign(1, kRoot);
   for (int steps = 0; !ahead.empty(); steps++) {
     if (steps >= kMaxSteps) return FaultHere(FaultKind::kLimit, "its path leads through more than 4096 names");
     const std::string_view name = ahead.back();
@@ -134,7 +149,8 @@ Result<InodeId> Entries::Walk(const std::vector<std::string_view>& names, Missin
       continue;
     }
     if (found == kNone || !S_ISDIR(tree_.node(found).mode)) {
-      if (missing == Missing::kReport) return Result<InodeId>(InodeId{kNone});
+      const bool makes = missing == Missing::kMake || (missing == Missing::kMakeOnFree && found == kNone);
+      if (!makes) return Result<InodeId>(InodeId{kNone});
       CLOISTER_ASSIGN(made, MakeImplied(at.back(), name));
       found = made;
     }
@@ -164,6 +180,7 @@ Result<Node> Entries::NodeOf(TarEntry& entry, uint32_t type) {
 
 Status Entries::Directory(TarEntry& entry, InodeId existing, InodeId parent, std::string_view name) {
   CLOISTER_ASSIGN(node, NodeOf(entry, S_IFDIR));
+  node.touched = true;
   if (existing != kNone && S_ISDIR(tree_.node(existing).mode)) {
     node.opaque = tree_.node(existing).opaque;
     tree_.node(existing) = node;
@@ -214,11 +231,13 @@ Status Entries::Other(TarEntry& entry, InodeId parent, std::string_view name) {
 // https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
 Status Entries::Whiteout(InodeId parent, std::string_view name) {
   const InodeId own = tree_.Find(parent, name);
-  if (own != kNone) {
-    // A file of this layer hides the lower one as well.
-    if (S_ISDIR(tree_.node(own).mode)) tree_.node(own).opaque = true;
+  const bool is_directory = own != kNone && S_ISDIR(tree_.node(own).mode);
+  if (is_directory && tree_.node(own).touched) {
+    tree_.node(own).opaque = true;
     return Done{};
   }
+  // A file of this layer hides the lower one as well; a directory that only holds whiteouts gives way.
+  if (own != kNone && !is_directory) return Done{};
   Node node;
   node.mode = S_IFCHR;
   node.is_whiteout = true;
@@ -237,7 +256,10 @@ Result<InodeId> Entries::LinkTarget(std::string_view target) {
   if (path.kind != EntryPath::Kind::kPlain) return FaultHere(FaultKind::kCorrupt, kNoTarget);
   CLOISTER_ASSIGN(parent, Walk(path.parents, Missing::kReport));
   if (parent == kNone) return Result<InodeId>(InodeId{kNone});
-  return Result<InodeId>(tree_.Find(parent, path.name));
+  const InodeId found = tree_.Find(parent, path.name);
+  // What a whiteout names is not in the layer.
+  const bool is_there = found != kNone && !tree_.node(found).is_whiteout;
+  return Result<InodeId>(is_there ? InodeId{found} : InodeId{kNone});
 }
 
 Result<bool> Entries::Link(std::string_view target, InodeId parent, std::string_view name) {

@@ -40,7 +40,7 @@ class Entries {
   const EntryCounts& counts() const { return counts_; }
 
  private:
-  enum class Missing { kMake, kReport };
+  enum class Missing { kMake, kMakeOnFree, kReport };
   // A hard link to what may still come.
   struct LateLink {
     std::string path;
@@ -52,14 +52,18 @@ class Entries {
   Status Count(const TarEntry& entry);
   Status Apply(TarEntry& entry);
 
-  // The directory of that path, made as far as it is not there, or kNone.
+  // The directory of that path, or kNone; kMake makes what is not there, kMakeOnFree only where the layer has nothing yet.
   Result<InodeId> Walk(const std::vector<std::string_view>& names, Missing missing);
   Result<InodeId> MakeImplied(InodeId parent, std::string_view name);
+  // The directories that were walked through last.
+  void TouchWay();
 
   Result<Node> NodeOf(TarEntry& entry, uint32_t type);
   Status SetContents(const TarEntry& entry, Node& node);
   Status Directory(TarEntry& entry, InodeId existing, InodeId parent, std::string_view name);
   Status Other(TarEntry& entry, InodeId parent, std::string_view name);
+  Status PlainEntry(TarEntry& entry, const EntryPath& path);
+  Status Mark(const EntryPath& path);
   Status Whiteout(InodeId parent, std::string_view name);
 
   Status HardLink(TarEntry& entry, InodeId parent, std::string_view name);
@@ -75,6 +79,7 @@ class Entries {
   const EntryLimits limits_;
   EntryCounts counts_;
   std::vector<LateLink> late_links_;
+  std::vector<InodeId> way_;  // from the root to where Walk came last
 
   // The entry at hand, for messages.
   uint64_t offset_ = 0;

@@ -27,6 +27,7 @@ struct Node {
   uint16_t mode = 0;    // with the type
   bool opaque = false;  // a directory that hides what lower layers have in it
   bool is_whiteout = false;
+  bool touched = false;  // a directory that the layer brings, or something in it; not one that only whiteouts are in
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t mtime_ns = 0;

@@ -91,6 +91,22 @@ export const ROOT_CASES: readonly BenchCase[] = [
     },
   ],
   [
+    'whiteouts of a directory and of what was in it, in any order, are one of all of it',
+    async (bench) => {
+      const below = [
+        { name: 'x/dir/a', content: '' },
+        { name: 'x/dir/sub/b', content: '' },
+        { name: 'x/keep', content: '' },
+      ];
+      const marks = ['x/.wh.dir', 'x/dir/.wh.a', 'x/dir/.wh.sub', 'x/dir/sub/.wh.b'].map((name) => ({
+        name,
+        content: '',
+      }));
+      assert.equal(await (await inside(bench, below, marks)).run(list('/x')), '/x/keep\n');
+      assert.equal(await (await inside(bench, below, marks.reverse())).run(list('/x')), '/x/keep\n');
+    },
+  ],
+  [
     'an opaque directory hides all that is below it, not what its own layer has',
     async (bench) => {
       const root = await inside(

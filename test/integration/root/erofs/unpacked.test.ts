@@ -56,6 +56,7 @@ describe('an index is refused where the unpacker refuses', () => {
     ['a path that climbs out', file('../x'), END],
     ['a link whose target climbs out', hardLink('x', '../../etc/passwd'), END],
     ['a hard link to nothing', hardLink('x', 'y'), END],
+    ['a hard link to what a whiteout names', file('.wh.y'), hardLink('x', 'y'), END],
     ['a hard link to a directory', directory('d'), hardLink('x', 'd'), END],
     ['a hard link to the root', hardLink('x', '.'), END],
     ['a hard link out of the directory whose place it takes', directory('d'), file('d/f'), hardLink('d', 'd/f'), END],
@@ -126,6 +127,10 @@ describe('odd archives mean the same to both', () => {
     ['a replaced target', file('a', '1'), hardLink('b', 'a'), file('a', '2')],
     ['whiteouts around files', file('.wh.a'), file('a', 'a'), file('b', 'b'), file('.wh.b'), file('.wh.c')],
     ['whiteouts around directories', file('.wh.d'), directory('d'), directory('e'), file('e/f'), file('.wh.e')],
+    ['whiteouts in what a whiteout removed', file('.wh.d'), file('d/.wh.x'), file('d/e/.wh..wh..opq')],
+    ['whiteouts in what a whiteout then removes', file('d/.wh.x'), file('d/e/.wh..wh..opq'), file('.wh.d')],
+    ['whiteouts in what is a file', file('a', 'a'), file('a/.wh.x'), file('a/b/.wh..wh..opq')],
+    ['a whiteout of a directory that has a file as well', file('d/.wh.x'), file('d/f'), file('.wh.d')],
     [
       'whiteouts inside of opaque ones',
       directory('d'),
