@@ -39,6 +39,7 @@ Napi::Value ToObject(Napi::Env env, IndexReport& report) {
   SetCount(object, "bytes", report.bytes);
   SetCount(object, "archiveBytes", report.archive_bytes);
   SetCount(object, "droppedAttributes", report.dropped_attributes);
+  object.Set("isOpaque", Napi::Boolean::New(env, report.is_opaque));
   return object;
 }
 

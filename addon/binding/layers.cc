@@ -40,6 +40,7 @@ Napi::Value ToObject(Napi::Env env, Unpacked& unpacked) {
   SetCount(object, "droppedAttributes", unpacked.dropped_attributes);
   SetCount(object, "impliedDirectories", unpacked.implied_directories);
   object.Set("hasRoot", Napi::Boolean::New(env, unpacked.has_root));
+  object.Set("isOpaque", Napi::Boolean::New(env, unpacked.is_opaque));
   return object;
 }
 

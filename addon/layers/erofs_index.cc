@@ -34,9 +34,10 @@ Result<IndexReport> IndexTar(ByteSource& source, int output_fd, const IndexOptio
   CLOISTER_TRY(reader.Drain(kMaxTrailingBytes));
   const erofs::EntryCounts& counts = entries.counts();
   const erofs::Archive archive = {reader.offset(), counts.entries, options.layer};
+  const bool is_opaque = tree.node(erofs::kRoot).opaque;
   CLOISTER_ASSIGN(plan, erofs::LayoutPlan::Make(tree, options.max_index_bytes));
   CLOISTER_ASSIGN(bytes, erofs::WriteImage(tree, plan, archive, output_fd, output));
-  return Result<IndexReport>({counts.entries, bytes, archive.bytes, counts.dropped_attributes});
+  return Result<IndexReport>({counts.entries, bytes, archive.bytes, counts.dropped_attributes, is_opaque});
 }
 
 }  // namespace cloister::layers

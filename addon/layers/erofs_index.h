@@ -25,6 +25,7 @@ struct IndexReport {
   uint64_t bytes = 0;    // of the index
   uint64_t archive_bytes = 0;
   uint64_t dropped_attributes = 0;  // extended ones that were refused or that no file system stores
+  bool is_opaque = false;           // all of the layer, as in unpack.h
 };
 
 // Reads `archive` to its end and writes its index to `output`, an empty regular file. An index is complete when this succeeds:

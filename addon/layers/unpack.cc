@@ -68,6 +68,7 @@ Result<Unpacked> Unpacker::Run(int directory_fd) {
   CLOISTER_TRY(FinishDirectories());
   if (options_.sync && syncfs(tree_.root().open->fd.get()) != 0) return LastError("syncfs(2)", "the layer's directory");
   result_.dropped_attributes = attributes_.dropped();
+  result_.is_opaque = tree_.root().opaque;
   return Result<Unpacked>(static_cast<Unpacked&&>(result_));
 }
 

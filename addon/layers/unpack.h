@@ -48,7 +48,8 @@ struct Unpacked {
   uint64_t whiteouts = 0;           // and opaque marks
   uint64_t dropped_attributes = 0;  // extended ones that were refused or that the file system cannot store
   uint64_t implied_directories = 0;
-  bool has_root = false;  // an entry describes the layer's own directory
+  bool has_root = false;   // an entry describes the layer's own directory
+  bool is_opaque = false;  // with `kOverlay`: its root, where overlayfs does not look for a mark
 };
 
 // Both descriptors stay the caller's; the input is read up to its end. With `kOverlay` the directory has to be empty.

@@ -124,6 +124,18 @@ export const ROOT_CASES: readonly BenchCase[] = [
     },
   ],
   [
+    'a layer that is opaque as a whole hides all that is below it',
+    async (bench) => {
+      const below = [
+        { name: 'x/old', content: '' },
+        { name: 'y', content: '' },
+      ];
+      const upper = [...HOST_LINKS, { name: '.wh..wh..opq', content: '' }, { name: 'x/new', content: '' }];
+      const root = await inside(bench, below, upper, [{ name: 'z', content: '' }]);
+      assert.equal(await root.run('cd /; find x y z 2>/dev/null | sort'), 'x\nx/new\nz\n');
+    },
+  ],
+  [
     'one sandbox does not see what another one wrote, and the layers stay as they are',
     async (bench) => {
       const root = await inside(bench, [{ name: 'x/f', content: 'layer' }]);

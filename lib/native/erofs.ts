@@ -27,6 +27,8 @@ export interface Indexed {
   readonly archiveBytes: number;
   /** Extended attributes that a layer may not set or that no file system stores. */
   readonly droppedAttributes: number;
+  /** As of what is unpacked: nothing of any lower layer is to be seen, and this one has to be the lowest. */
+  readonly isOpaque: boolean;
 }
 
 /**

@@ -35,6 +35,8 @@ export interface Unpacked {
   readonly impliedDirectories: number;
   /** An entry describes the layer's own directory: its mode and owner are the image's. */
   readonly hasRoot: boolean;
+  /** With `'overlay'`: nothing of any lower layer is to be seen. Overlayfs knows no such layer; it has to be the lowest one. */
+  readonly isOpaque: boolean;
 }
 
 const DEFAULT_MAX_BYTES = 64 * 2 ** 30;

@@ -38,7 +38,7 @@ export class CopySnapshotter implements Snapshotter {
       await mkdir(trial);
       await unpackInto(readArchive(path), trial, { whiteouts: 'overlay', ...(signal && { signal }) });
       await this.#store.removeDraft(trial);
-      return bytes;
+      return { bytes };
     });
   }
 

@@ -45,13 +45,13 @@ export class ErofsSnapshotter implements Snapshotter {
       await using file = await open(path, 'wx+', 0o600);
       await using index = await open(join(draft, INDEX), 'wx+', 0o600);
       const write = (stop: AbortSignal): Promise<unknown> => writeArchive(archive, path, stop);
-      const { bytes, archiveBytes } = await indexWhile(write, file.fd, index.fd, { layer, signal });
-      return archiveBytes + bytes;
+      const { bytes, archiveBytes, isOpaque } = await indexWhile(write, file.fd, index.fd, { layer, signal });
+      return { bytes: archiveBytes + bytes, isOpaque };
     });
   }
 
   async prepare(layers: readonly Digest[]): Promise<Snapshot> {
-    const mounts = await Promise.all(layers.map((layer) => this.#mount(layer)));
+    const mounts = await Promise.all(this.#store.seen(layers).map((layer) => this.#mount(layer)));
     const trees: number[] = [];
     try {
       for (const mount of mounts.reverse()) trees.push(cloneMountOf(mount));

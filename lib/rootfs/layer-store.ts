@@ -12,6 +12,14 @@ import type { StoredLayer } from '../shared/snapshotter.js';
 
 const ABOUT = 'layer.json';
 const SYNCED = 'synced';
+const OPAQUE = 'opaque';
+
+/** What a layer turned out to be. */
+export interface Filled {
+  readonly bytes: number;
+  /** Nothing of the layers below is seen. Default: false. */
+  readonly isOpaque?: boolean;
+}
 
 interface About {
   readonly bytes: number;
@@ -65,11 +73,21 @@ export class LayerStore {
   }
 
   /**
+   * The layers of an image that can be seen: overlayfs knows no opaque root, so that what is below one is left out.
+   *
+   * @param layers - bottom first, as is what it returns.
+   */
+  seen(layers: readonly Digest[]): readonly Digest[] {
+    const lowest = layers.findLastIndex((layer) => existsSync(join(this.pathOf(layer), OPAQUE)));
+    return layers.slice(Math.max(lowest, 0));
+  }
+
+  /**
    * Concurrent calls for one layer share the work; another process may do it as well, and the first to finish is kept.
    *
-   * @param fill - fills an empty directory and tells its size in bytes.
+   * @param fill - fills an empty directory.
    */
-  make(layer: Digest, fill: (draft: string) => Promise<number>): Promise<void> {
+  make(layer: Digest, fill: (draft: string) => Promise<Filled>): Promise<void> {
     const known = this.#making.get(layer);
     if (known !== undefined) return known;
     const work = this.#make(layer, fill).finally(() => this.#making.delete(layer));
@@ -126,13 +144,15 @@ export class LayerStore {
     return found;
   }
 
-  async #make(layer: Digest, fill: (draft: string) => Promise<number>): Promise<void> {
+  async #make(layer: Digest, fill: (draft: string) => Promise<Filled>): Promise<void> {
     if (await this.has(layer)) return;
     const draft = this.#drafts.make();
     const content = join(draft, 'layer');
     try {
       await mkdir(content, { mode: 0o700 });
-      const about: About = { bytes: await fill(content), boot: bootId() };
+      const { bytes, isOpaque = false } = await fill(content);
+      if (isOpaque) await writeFile(join(content, OPAQUE), '');
+      const about: About = { bytes, boot: bootId() };
       await writeFile(join(content, ABOUT), JSON.stringify(about));
       await this.#publish(layer, content);
     } finally {

@@ -36,14 +36,13 @@ export class OverlaySnapshotter implements Snapshotter {
     return this.#store.make(layer, async (draft) => {
       const tree = join(draft, TREE);
       await makeRoot(tree);
-      const { bytes } = await unpackInto(archive, tree, { whiteouts: 'overlay', ...(signal && { signal }) });
-      return bytes;
+      return await unpackInto(archive, tree, { whiteouts: 'overlay', ...(signal && { signal }) });
     });
   }
 
   async prepare(layers: readonly Digest[]): Promise<Snapshot> {
     const paths: string[] = [];
-    for (const layer of layers) paths.push(join(await this.#store.find(layer), TREE));
+    for (const layer of this.#store.seen(layers)) paths.push(join(await this.#store.find(layer), TREE));
     const trees: number[] = [];
     try {
       for (const path of paths.reverse()) trees.push(cloneMount(path, false));

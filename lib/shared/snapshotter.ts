@@ -45,7 +45,8 @@ export interface LayerArchive extends AsyncIterable<Uint8Array> {
 
 /**
  * A storage driver: keeps unpacked layers by the digest of their uncompressed archive (OCI: diffID) and makes root file
- * systems of them. Whiteouts are kept with the layer, so that a layer is the same below any other.
+ * systems of them. Whiteouts are kept with the layer, so that a layer is the same below any other. One whose archive marks its own
+ * root as opaque hides all layers below it; overlayfs has no mark for that.
  *
  * Several processes use one driver's directory at once. A process may be killed at any moment: what it left half-made is never
  * seen by `has`, `list` or `prepare`, and is swept later.
