@@ -69,6 +69,7 @@ export type { Duration, Size } from './shared/quantity.js';
 export type { HealthReport, HealthStatus } from './runtime/health.js';
 export type { PullPolicy } from './runtime/image.js';
 export type { StorageDriver } from './rootfs/choose.js';
+export { openLayer, removeLayer, unpackLayer, type UnpackedLayer } from './api/driver-tools.js';
 export type { LayerArchive, Snapshot, Snapshotter, StoredLayer, Unusable } from './shared/snapshotter.js';
 export type { Digest, DigestAlgorithm } from './shared/digest.js';
 export type { ExposedPort } from './image/exposed-ports.js';

@@ -4,6 +4,7 @@ import { Host } from '../../lib/index.js';
 import { CopySnapshotter } from '../../lib/rootfs/copy.js';
 import { ErofsSnapshotter } from '../../lib/rootfs/erofs.js';
 import { OverlaySnapshotter } from '../../lib/rootfs/overlay.js';
+import { PlainSnapshotter } from '../support/plain-snapshotter.js';
 
 afterAll(() => Host.default.close());
 
@@ -11,6 +12,7 @@ describe.each([
   ['overlay', OverlaySnapshotter],
   ['erofs', ErofsSnapshotter],
   ['copy', CopySnapshotter],
+  ["a user's own", PlainSnapshotter],
 ] as const)('%s', (_, Driver) => {
   for (const { name, run } of snapshotterConformance((directory) => new Driver(directory))) test(name, run);
 });

@@ -18,9 +18,12 @@ const publicFiles = [...read('lib/index.ts').matchAll(/from '\.\/(.+)\.js'/g)].m
 
 /** What an example in a docstring takes for granted. */
 const PRELUDE = `
+import { createReadStream } from 'node:fs';
 import { CloisterError, Host, Image, parseReference, RegistryClient, Sandbox, Volume } from 'cloister';
+import { openLayer, removeLayer, unpackLayer } from 'cloister';
 declare const box: Sandbox;
 void [CloisterError, Host, Image, parseReference, RegistryClient, Sandbox, Volume, box];
+void [createReadStream, openLayer, removeLayer, unpackLayer];
 `;
 
 /** Programs by the name under which a fault in them is told. */
