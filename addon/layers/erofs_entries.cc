@@ -174,7 +174,10 @@ Result<Node> Entries::NodeOf(TarEntry& entry, uint32_t type) {
   node.gid = attributes.gid;
   node.mtime_s = attributes.mtime_s;
   node.mtime_ns = attributes.mtime_ns;
+  const size_t bytes = xattrs.set.size();
+  const size_t known = tree_.xattr_sets();
   node.xattrs = tree_.AddXattrs(std::move(xattrs.set));
+  if (tree_.xattr_sets() > known) CLOISTER_TRY(Hold(bytes));
   return Result<Node>(Node(node));
 }
 
@@ -221,6 +224,7 @@ Status Entries::Other(TarEntry& entry, InodeId parent, std::string_view name) {
   if (type == S_IFREG) CLOISTER_TRY(SetContents(entry, node));
   if (type == S_IFCHR || type == S_IFBLK) node.place = DeviceNumber(entry.dev_major, entry.dev_minor);
   if (type == S_IFLNK) {
+    CLOISTER_TRY(Hold(entry.link.size()));
     node.size = entry.link.size();
     node.place = tree_.AddTarget(entry.link);
   }
@@ -282,6 +286,7 @@ Status Entries::HardLink(TarEntry& entry, InodeId parent, std::string_view name)
   if (done) return Done{};
   // Whatever has this name when all entries were read came after the link, and stays.
   tree_.Remove(parent, name);
+  CLOISTER_TRY(Hold(entry.path.size() + entry.link.size()));
   late_links_.push_back({entry.path, entry.link, entry.header_offset});
   return Done{};
 }

@@ -12,6 +12,7 @@
 #include "attributes.h"
 #include "entry_path.h"
 #include "erofs_tree.h"
+#include "held_bytes.h"
 #include "image_output.h"
 #include "tar_reader.h"
 
@@ -49,6 +50,9 @@ class Entries {
   };
 
   Error FaultHere(FaultKind kind, const char* reason) const { return Fault(kind, offset_, path_, reason); }
+  Status Hold(uint64_t bytes) {
+    return held_.Add(bytes) ? Status() : FaultHere(FaultKind::kLimit, HeldBytes::kTooMany);
+  }
   Status Count(const TarEntry& entry);
   Status Apply(TarEntry& entry);
 
@@ -78,6 +82,7 @@ class Entries {
   ImageOutput& output_;
   const EntryLimits limits_;
   EntryCounts counts_;
+  HeldBytes held_;
   std::vector<LateLink> late_links_;
   std::vector<InodeId> way_;  // from the root to where Walk came last
 

@@ -72,6 +72,7 @@ class Tree {
 
   // A set in the encoding of EROFS without its header; equal sets are kept once.
   uint32_t AddXattrs(std::string&& encoded);
+  size_t xattr_sets() const { return xattrs_.size(); }
   const std::string& XattrsOf(const Node& node) const { return *xattrs_[node.xattrs]; }
 
   uint32_t AddChunked(ChunkedFile&& file);

@@ -56,6 +56,7 @@ Status Unpacker::RootEntry(TarEntry& entry) {
   }
   auto attributes = std::make_unique<Attributes>();
   if (const char* fault = TakeAttributes(entry, *attributes)) return FaultHere(FaultKind::kCorrupt, fault);
+  CLOISTER_TRY(Hold(attributes->xattrs));
   tree_.root().attributes = std::move(attributes);
   Touch(tree_.root());
   result_.has_root = true;
@@ -65,6 +66,7 @@ Status Unpacker::RootEntry(TarEntry& entry) {
 Status Unpacker::DirectoryEntry(TarEntry& entry, Directory& parent, std::string_view name) {
   auto attributes = std::make_unique<Attributes>();
   if (const char* fault = TakeAttributes(entry, *attributes)) return FaultHere(FaultKind::kCorrupt, fault);
+  CLOISTER_TRY(Hold(attributes->xattrs));
   Directory* directory = DirectoryTree::Child(parent, name);
   if (directory == nullptr) {
     CLOISTER_ASSIGN(made, MakeDirectory(parent, name, attributes->mode));
@@ -159,6 +161,7 @@ Status Unpacker::HardLink(TarEntry& entry, Directory& parent, std::string_view n
   if (linked == Linked::kDone) return Done{};
   // Whatever has this name when all entries were read came after the link, and stays.
   CLOISTER_TRY(Clear(parent, name));
+  CLOISTER_TRY(Hold(entry.path.size() + entry.link.size()));
   late_links_.push_back({entry.path, entry.link, entry.header_offset});
   return Done{};
 }

@@ -22,6 +22,8 @@
 //   `kOverlay` writes them down for overlayfs: a character device 0:0 for a name, trusted.overlay.opaque for a directory.
 //   Where a directory takes the place of something else, it is opaque, too: what lower layers have there was replaced.
 //   `kApply` removes what they name from a tree that holds the lower layers.
+// - Attributes of directories and hard links whose target may still come are kept until the end: not more of them than
+//   held_bytes.h says.
 // - AUFS's own files (".wh..wh.plnk" and so on) are passed over.
 #pragma once
 

@@ -11,6 +11,7 @@
 #include "directory_tree.h"
 #include "entry_path.h"
 #include "file_writer.h"
+#include "held_bytes.h"
 #include "tar_reader.h"
 #include "unpack.h"
 
@@ -51,6 +52,10 @@ class Unpacker {
   // Until nothing is on its way any more.
   Status WaitForAll();
   Error FaultHere(FaultKind kind, const char* reason) const { return Fault(kind, offset_, path_, reason); }
+  template <class Kept>
+  Status Hold(const Kept& kept) {
+    return held_.Add(kept) ? Status() : FaultHere(FaultKind::kLimit, HeldBytes::kTooMany);
+  }
 
   // paths.cc: which directory a path means.
   Result<Directory*> Resolve(const EntryPath& path, Missing missing);
@@ -98,6 +103,7 @@ class Unpacker {
   DirectoryTree tree_;
   AttributeWriter attributes_;
   Unpacked result_;
+  HeldBytes held_;
   bool mode_is_exact_ = false;
 
   // The entry at hand, for messages.

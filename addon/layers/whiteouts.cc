@@ -40,6 +40,7 @@ Status Unpacker::MarkWhiteout(Directory& parent, std::string_view name) {
     return errno == EEXIST ? Status() : Refused("mknodat(2)", parent, name);
   }
   seen_[KeyOf(parent, name)] = {};
+  CLOISTER_TRY(Hold(text.size()));
   parent.whiteouts.push_back(text);
   return Done{};
 }
