@@ -87,7 +87,6 @@ test.each([
   ['a header alone', PACKED.subarray(0, 10)],
   ['truncated gzip', PACKED.subarray(0, -9)],
   ['a missing length', PACKED.subarray(0, -1)],
-  ['a wrong checksum', Buffer.concat([PACKED.subarray(0, -8), Buffer.alloc(4), PACKED.subarray(-4)])],
   ['something else behind', Buffer.concat([PACKED, Buffer.from('garbage')])],
   ['half a member behind', Buffer.concat([PACKED, PACKED.subarray(0, 100)])],
   ['damaged gzip', Buffer.concat([PACKED.subarray(0, 100), Buffer.alloc(1000, 0xff)])],
@@ -97,6 +96,11 @@ test.each([
     code: 'ERR_LAYER_INVALID',
     message: expect.stringContaining("the layer's compressed data is damaged: ") as string,
   });
+});
+
+test("leaves gzip's own checksum to the digest of what comes out", async () => {
+  const wrong = Buffer.concat([PACKED.subarray(0, -8), Buffer.alloc(4), PACKED.subarray(-4)]);
+  expect(await written(pieces(wrong, 65_536))).toMatchObject({ digest: digest(LAYER), bytes: LAYER.length });
 });
 
 describe('what ends it early', () => {
