@@ -13,7 +13,6 @@ namespace cloister::layers {
 // Bytes that are no gzip are an error of this call.
 inline constexpr const char* kGzipCall = "gzip(1)";
 
-// Its own check values are not looked at: whoever reads from it compares a digest.
 class GzipSource final : public ByteSource {
  public:
   // `compressed` stays the caller's.
