@@ -176,7 +176,7 @@ Status Remover::Run(int parent_fd, const char* name) {
     if (i > 0 && errno != ENOTEMPTY && errno != EEXIST) return Refused("unlinkat(2)", name);
     if (i == 0 && errno != EISDIR) return Refused("unlinkat(2)", name);
     auto stream = OpenStream(parent_fd, name);
-    if (!stream.ok()) return stream.error();
+    if (!stream.ok()) return stream.error().code == ENOENT ? Status() : Status(stream.error());
     levels_.push_back({name, stream.take()});
     while (!levels_.empty()) CLOISTER_TRY(Step());
   }

@@ -19,15 +19,24 @@ function healthOf(check: Healthcheck | undefined, shell = SHELL): HealthCheck | 
   };
 }
 
+/**
+ * `ENTRYPOINT [""]` takes away that of the image below.
+ * @see https://github.com/moby/moby/blob/master/daemon/create.go, mergeAndVerifyConfig
+ */
+function entrypointOf({ entrypoint = [] }: ImageConfig): readonly string[] {
+  return entrypoint.length === 1 && entrypoint[0] === '' ? [] : entrypoint;
+}
+
 /** An image's configuration as the runtime takes it. */
 export function toImageDefaults(config: ImageConfig): ImageDefaults {
   return {
     env: config.env,
     cwd: config.workingDir,
     user: config.user ?? '',
-    entrypoint: config.entrypoint ?? [],
+    entrypoint: entrypointOf(config),
     cmd: config.cmd ?? [],
-    volumes: config.volumes,
+    // The root of a sandbox is its own anyway.
+    volumes: config.volumes.filter((path) => path !== '/'),
     stopSignal: config.stopSignal,
     health: healthOf(config.healthcheck, config.shell),
   };

@@ -78,13 +78,14 @@ export class ImageSource {
     );
   }
 
-  /** An image for one sandbox. @throws CloisterError what pulling throws; `ERR_IMAGE_NOT_FOUND` */
+  /**
+   * An image for one sandbox. One that another process removes before it is held is pulled again.
+   *
+   * @throws CloisterError what pulling throws; `ERR_IMAGE_NOT_FOUND`
+   */
   async open(request: ImageRequest, signal: AbortSignal | undefined): Promise<OpenImage> {
     return this.use(`opening ${request.reference}`, signal, async (tools) => {
-      const { context } = tools;
-      const image = await this.#find(tools, request);
-      demandLayers(image);
-      const hold = await holdUnpacked(context, image, tools.signal);
+      const { image, hold } = await this.#hold(tools, request);
       return {
         reference: image.record.reference,
         digest: image.record.manifest.digest,
@@ -117,11 +118,23 @@ export class ImageSource {
     await this.#client.close();
   }
 
-  #find(tools: ImageTools, { reference, pull, manifest }: ImageRequest): Promise<StoredImage> {
+  async #hold(tools: ImageTools, request: ImageRequest) {
+    for (let tries = 1; ; tries++) {
+      const image = await this.#find(tools, request);
+      demandLayers(image);
+      try {
+        return { image, hold: await holdUnpacked(tools.context, image, tools.signal) };
+      } catch (error) {
+        if (!isGone(error) || !canBePulled(request) || tries === MOST_TRIES) throw error;
+      }
+    }
+  }
+
+  #find(tools: ImageTools, request: ImageRequest): Promise<StoredImage> {
     const { context } = tools;
+    const { reference, pull, manifest } = request;
     if (manifest !== undefined) return readImage(context, { reference, target: manifest, manifest, updated: 0 });
-    // A digest alone says nothing of where it could be had.
-    if (pull === 'never' || parseDigest(reference) !== undefined) return findByName(context, reference);
+    if (pull === 'never' || !canBePulled(request)) return findByName(context, reference);
     return this.pull(tools, parseReference(reference), { policy: pull });
   }
 
@@ -134,6 +147,19 @@ export class ImageSource {
     this.#context.catch(() => (this.#context = undefined));
     return this.#context;
   }
+}
+
+/** Whoever removes an image so often while it is asked for does not want it here. */
+const MOST_TRIES = 5;
+
+/** A digest alone says nothing of where it could be had. */
+function canBePulled({ reference, pull, manifest }: ImageRequest): boolean {
+  return pull !== 'never' && manifest === undefined && parseDigest(reference) === undefined;
+}
+
+/** A part of it was removed in the meantime. */
+function isGone(error: unknown): boolean {
+  return CloisterError.is(error) && ['ERR_IMAGE_NOT_FOUND', 'ERR_NOT_FOUND'].includes(error.code);
 }
 
 /** One without any, such as a bill of materials that is packed as an image, is kept and passed on, but there is nothing to run. */

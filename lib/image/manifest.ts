@@ -116,6 +116,18 @@ export function parseManifest(bytes: Uint8Array, announced: string | undefined, 
   });
 }
 
+const OF_IMAGES = /^application\/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)\./;
+
+/**
+ * Whether it is something else in the shape of an image: a signature, a bill of materials, a chart. An image that cannot be read,
+ * such as an encrypted one, is an image.
+ */
+export function isArtifact({ config, layers }: ImageManifest): boolean {
+  return (
+    !isConfigType(config.mediaType) || !(layers.length === 0 || layers.some((each) => OF_IMAGES.test(each.mediaType)))
+  );
+}
+
 /**
  * Makes sure that a manifest is an image that can be unpacked, and no Helm chart, signature or encrypted image.
  *

@@ -58,7 +58,8 @@ export async function feedJob<T>(
   const feed = new PipeFeed(input);
   const stop = (): void => feed.stop();
   using _listening = onAbort(signal, stop);
-  const job = start(output);
+  // One that does not even start, in an application out of descriptors, ends as any other that fails.
+  const job = new Promise<T>((resolve) => resolve(start(output)));
   closeDescriptor(output);
   job.catch(stop);
   const [done] = await Promise.allSettled([job, feed.run(source)]);

@@ -2,6 +2,7 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import type { Digest } from '../shared/digest.js';
+import { isFull } from '../shared/file-error.js';
 import { nativeParts } from './addon.js';
 import { feedJob } from './decompress.js';
 import { closeDescriptor } from './descriptor.js';
@@ -133,6 +134,7 @@ export async function mountErofs(index: number, archive: number, layer: Digest, 
  * Whether indexes in `directory` can be mounted, found out by mounting one.
  *
  * @returns undefined, or why not and what to do.
+ * @throws what says neither, such as a full disk.
  */
 export async function probeErofs(directory: string): Promise<{ reason: string; remedy: string } | undefined> {
   const layer: Digest = `sha256:${'0'.repeat(64)}`;
@@ -145,7 +147,7 @@ export async function probeErofs(directory: string): Promise<{ reason: string; r
     closeDescriptor(await mountErofs(index.fd, archive.fd, layer));
     return undefined;
   } catch (error) {
-    if (!CloisterError.is(error) || error.code !== 'ERR_KERNEL') throw error;
+    if (!CloisterError.is(error) || error.code !== 'ERR_KERNEL' || isFull(error)) throw error;
     const [reason = error.message] = error.message.split('\n');
     return { reason, remedy: error.hint ?? 'use another storage driver' };
   } finally {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
+import { fileError, isFull } from '../shared/file-error.js';
 import { CopySnapshotter } from './copy.js';
 import { ErofsSnapshotter } from './erofs.js';
 import { LeftoverLayers } from './leftover-layers.js';
@@ -35,10 +36,11 @@ function make(name: StorageDriver, directory: string): Snapshotter {
 }
 
 /**
- * The first driver that works here, or the one that was asked for.
+ * The first driver that works here, or the one that was asked for. On a full disk nothing can be tried, and images must be
+ * there to be removed: one that was asked for or has layers here is taken at its word then.
  *
  * @param directory - absolute; each driver has a directory of its own in it.
- * @throws CloisterError `ERR_UNSUPPORTED` with the reason of every driver that was tried.
+ * @throws CloisterError `ERR_UNSUPPORTED` with the reason of every driver that was tried; `ERR_KERNEL` for a full disk without layers.
  */
 export async function chooseStorage(
   directory: string,
@@ -49,14 +51,20 @@ export async function chooseStorage(
       ? STORAGE_DRIVERS.map((name) => make(name, directory))
       : [typeof wanted === 'string' ? make(wanted, directory) : wanted];
   const refused: { name: string; reason: string; remedy: string }[] = [];
+  let full: unknown;
   for (const snapshotter of candidates) {
-    const refusal = await snapshotter.probe();
-    if (refusal === undefined) {
+    const refusal = await snapshotter.probe().catch((error: unknown) => {
+      if (!isFull(error)) throw error;
+      full ??= error;
+      return undefined;
+    });
+    if (refusal !== undefined) refused.push({ name: snapshotter.name, ...refusal });
+    else if (full === undefined || wanted !== undefined || (await snapshotter.list()).length > 0) {
       const isOurs = typeof wanted !== 'object';
       return { snapshotter, refused, leftovers: leftoversBeside(snapshotter, isOurs, directory) };
     }
-    refused.push({ name: snapshotter.name, ...refusal });
   }
+  if (full !== undefined) throw fileError(full, directory);
   const lines = refused.map(({ name, reason }) => `${name}: ${reason}`);
   throw new CloisterError('ERR_UNSUPPORTED', `no storage driver works here:\n  ${lines.join('\n  ')}`, {
     subject: refused.map(({ name }) => name).join(', '),

@@ -41,6 +41,7 @@ export class ErofsSnapshotter implements Snapshotter {
 
   add(layer: Digest, archive: LayerArchive, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#store.make(layer, async (draft) => {
+      await this.#unmount(layer);
       const path = join(draft, ARCHIVE);
       await using file = await open(path, 'wx+', 0o600);
       await using index = await open(join(draft, INDEX), 'wx+', 0o600);
@@ -62,7 +63,8 @@ export class ErofsSnapshotter implements Snapshotter {
     }
   }
 
-  list(): Promise<readonly StoredLayer[]> {
+  async list(): Promise<readonly StoredLayer[]> {
+    await this.#unmountRemoved();
     return this.#store.list();
   }
 
@@ -81,6 +83,11 @@ export class ErofsSnapshotter implements Snapshotter {
     await mount?.then(closeDescriptor, () => undefined);
   }
 
+  /** What another process has removed: a mount would keep its space. Nobody prepares with it, or it could not be removed. */
+  async #unmountRemoved(): Promise<void> {
+    for (const layer of [...this.#mounts.keys()]) if (!(await this.#store.has(layer))) await this.#unmount(layer);
+  }
+
   async #mount(layer: Digest): Promise<number> {
     const path = await this.#store.find(layer).catch(async (error: unknown) => {
       // Another process has removed it: a mount would keep its space.
@@ -89,7 +96,7 @@ export class ErofsSnapshotter implements Snapshotter {
     });
     const known = this.#mounts.get(layer);
     if (known !== undefined) return known;
-    const mount = mountLayer(path, layer);
+    const mount = this.#unmountRemoved().then(() => mountLayer(path, layer));
     this.#mounts.set(layer, mount);
     mount.catch(() => this.#mounts.delete(layer));
     return mount;

@@ -1,10 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { syncFilesystem } from '../native/layers.js';
 import { parseDigest, splitDigest, type Digest } from '../shared/digest.js';
-import { unlessMissing } from '../shared/file-error.js';
+import { isFull, unlessMissing } from '../shared/file-error.js';
 import { makeDirectory } from '../shared/make-directory.js';
 import { bootId } from '../shared/owner.js';
 import { OwnedDirectory } from './owned-directory.js';
@@ -112,10 +112,11 @@ export class LayerStore {
     }
   }
 
-  /** It is gone at once, and its files some time later. */
+  /** It is gone at once, and its files some time later; on a full disk with them. */
   async remove(layer: Digest): Promise<void> {
     this.#trusted.delete(layer);
-    const grave = this.#drafts.make();
+    const grave = this.#makeGrave();
+    if (grave === undefined) return this.#removeInPlace(layer);
     try {
       await rename(this.pathOf(layer), join(grave, 'layer'));
     } catch (error) {
@@ -134,9 +135,28 @@ export class LayerStore {
     return this.#drafts.remove(path);
   }
 
+  /** Undefined on a full disk, where removing must work all the same. */
+  #makeGrave(): string | undefined {
+    try {
+      return this.#drafts.make();
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /** First what says that it is whole: what a killed process leaves of it is half-made. */
+  async #removeInPlace(layer: Digest): Promise<void> {
+    const path = this.pathOf(layer);
+    await unlessMissing(unlink(join(path, ABOUT)));
+    if (existsSync(path)) await this.#drafts.remove(path);
+  }
+
   /** Those that are not whole, too. */
   async #all(): Promise<readonly Digest[]> {
     const found: Digest[] = [];
+    // Looking makes no directory: there may be no space for one.
+    if (!existsSync(this.#directory)) return found;
     for (const algorithm of ['sha256', 'sha512']) {
       const names = (await unlessMissing(readdir(join(this.#base, algorithm)))) ?? [];
       found.push(...names.flatMap((name) => parseDigest(`${algorithm}:${name}`) ?? []));

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CloisterError } from '../errors.js';
 import { newFilesystem } from '../native/mounts.js';
+import { isFull } from '../shared/file-error.js';
 import type { Unusable } from '../shared/snapshotter.js';
 import { closeDescriptor } from '../native/descriptor.js';
 
@@ -19,13 +20,13 @@ export async function probeOverlay(directory: string): Promise<Unusable | undefi
   );
 }
 
-/** The kernel's own words for why something does not work here. */
+/** The kernel's own words for why something does not work here. @throws what says nothing of that: the disk is full. */
 export function attempt(action: () => void, remedy: string): Unusable | undefined {
   try {
     action();
     return undefined;
   } catch (error) {
-    if (!CloisterError.is(error)) throw error;
+    if (!CloisterError.is(error) || isFull(error)) throw error;
     return { reason: error.message, remedy };
   }
 }

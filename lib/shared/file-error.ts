@@ -5,6 +5,12 @@ export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 }
 
+/** Whether there is no space left, or none that one may use; whoever threw it. */
+export function isFull(error: unknown): boolean {
+  const errno = CloisterError.is(error) ? error.errno : errnoOf(error);
+  return errno === 'ENOSPC' || errno === 'EDQUOT';
+}
+
 const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'free some space on this file system; what is complete is kept, and the next try goes on from there',
   EDQUOT: 'the disk quota is used up: free some space, or raise it; the next try goes on from what is complete',

@@ -4,7 +4,7 @@ import { makeDescriptor, type Descriptor } from '../descriptor.js';
 import type { ImageContext } from '../image-context.js';
 import type { ImageRecord } from '../image-names.js';
 import type { Lease } from '../lease.js';
-import type { ImageManifest } from '../manifest.js';
+import { checkIsImage, isArtifact, type ImageManifest } from '../manifest.js';
 import { chooseManifest, type NamedManifest } from '../manifest-choice.js';
 import { NewContent } from '../new-content.js';
 import { hostPlatform, type Platform } from '../platform.js';
@@ -77,13 +77,20 @@ class Load {
     const source = layoutSource(this.#files, this.#fresh);
     const acquisition = this.#acquisition(source);
     const acquired: Acquired[] = [];
+    let artifact: ImageManifest | undefined;
     for (const { name, root: descriptor } of parseLayoutIndex(subject, index, this.#machine)) {
       const root = await acquisition.document(descriptor);
       const chosen = await chooseManifest(root, this.#machine, (each) => acquisition.document(each), subject);
+      // Signatures and bills of materials lie beside the images that they are about.
+      if (isArtifact(chosen.manifest)) {
+        artifact = chosen.manifest;
+        continue;
+      }
       await this.#image(acquisition, chosen.manifest, chosen.descriptor.platform);
       await this.#others(acquisition, root, 0);
       acquired.push({ names: [name], target: bare(descriptor), manifest: bare(chosen.descriptor) });
     }
+    if (acquired.length === 0 && artifact !== undefined) checkIsImage(artifact, subject);
     return acquired;
   }
 

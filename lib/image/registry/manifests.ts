@@ -101,15 +101,19 @@ export async function getManifest(
   return endpoint.try(call, (response) => readManifest(what, reference, options, response));
 }
 
-/** HEAD; falls back on GET for registries that do not say enough. */
+/** Registries that do not know the method. Not 404: that is an answer. */
+const NO_HEAD = [405, 501];
+
+/** HEAD; falls back on GET for registries that do not say enough, or nothing at all. */
 export async function headManifest(
   endpoint: Endpoint,
   reference: Reference,
   options: ManifestOptions,
 ): Promise<Descriptor> {
-  const call = manifestCall('HEAD', reference, options);
+  const call = { ...manifestCall('HEAD', reference, options), expect: [200, ...NO_HEAD] };
   const found = await endpoint.try(call, async (response) => {
     await response.discard();
+    if (response.status !== 200) return {};
     const digest = claimedDigest(response.header('docker-content-digest'));
     const size = encodingOf(response) === undefined ? response.contentLength : undefined;
     return { digest, size, mediaType: announcedType(response) };

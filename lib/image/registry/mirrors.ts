@@ -10,12 +10,16 @@ function isFinal(error: unknown): boolean {
   return !CloisterError.is(error) || error.code === 'ERR_ABORTED' || error.code === 'ERR_INVALID_OPTION';
 }
 
+/** Without the hint, which comes with the error once more. */
+const firstLine = (message: string): string => message.split('\n')[0] ?? '';
+
 /** The registry's own error, with what its mirrors had said before. */
 function withFailures(error: unknown, failures: readonly CloisterError[]): unknown {
   if (!CloisterError.is(error) || failures.length === 0) return error;
-  const lines = failures.map(({ message }) => `  a mirror failed before: ${message.split('\n')[0] ?? ''}`);
-  return new CloisterError(error.code, [error.message, ...lines].join('\n'), {
+  const lines = failures.map(({ message }) => `  a mirror failed before: ${firstLine(message)}`);
+  return new CloisterError(error.code, [firstLine(error.message), ...lines].join('\n'), {
     ...(error.subject === undefined ? {} : { subject: error.subject }),
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
     cause: error.cause,
   });
 }

@@ -24,3 +24,12 @@ describe('the command of a health check', () => {
     expect(defaults({ Healthcheck: { Test }, Shell }).health?.command).toEqual(command);
   });
 });
+
+test('an entrypoint of one empty text is none, as Docker has it', () => {
+  expect(defaults({ Entrypoint: [''], Cmd: ['sh'] })).toMatchObject({ entrypoint: [], cmd: ['sh'] });
+  expect(defaults({ Entrypoint: ['', 'a'] })).toMatchObject({ entrypoint: ['', 'a'] });
+});
+
+test('the root is no volume', () => {
+  expect(defaults({ Volumes: { '/': {}, '': {}, '/a/..': {}, '/data': {} } }).volumes).toEqual(['/data']);
+});

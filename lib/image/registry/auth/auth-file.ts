@@ -8,8 +8,8 @@ export interface AuthFile {
    * asks for another.
    */
   readonly auths: ReadonlyMap<string, Credentials | CloisterError>;
-  /** Names of helpers by registry. */
-  readonly helpers: ReadonlyMap<string, string>;
+  /** Names of helpers by registry; undefined for one that has its credentials in the file, whatever the others have. */
+  readonly helpers: ReadonlyMap<string, string | undefined>;
   /** The helper for all the others. */
   readonly store: string | undefined;
 }
@@ -31,8 +31,9 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `user:password` in base64; some tools fill it up with NUL. */
-function decodeAuth(where: string, auth: string): Credentials | CloisterError {
+/** `user:password` in base64; some tools fill it up with NUL, and base64(1) breaks its lines, which Go's decoder passes over. */
+function decodeAuth(where: string, text64: string): Credentials | CloisterError {
+  const auth = text64.replace(/[\r\n]/g, '');
   const isBase64 = /^[A-Za-z0-9+/_-]*={0,2}$/.test(auth);
   const text = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
   const colon = text.indexOf(':');
@@ -51,8 +52,9 @@ function parseEntry(where: string, value: unknown): Credentials | CloisterError 
   return isPair ? { username, password } : undefined;
 }
 
-/** The name becomes a part of a program's name. */
-function parseHelper(where: string, value: unknown): string {
+/** The name becomes a part of a program's name; none is as good as empty. */
+function parseHelper(where: string, value: unknown): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string' && /^[\w.-]{1,64}$/.test(value)) return value;
   throw invalidOption(where, "the name of a credential helper, letters, digits, '_', '.' and '-'", value);
 }
@@ -86,12 +88,7 @@ export function parseAuthFile(text: string, where: string): AuthFile {
   const helpers = entries(`${where}: credHelpers`, document['credHelpers']).map(
     ([key, value]) => [normalizeKey(key), parseHelper(`${where}: credHelpers["${key}"]`, value)] as const,
   );
-  const store = document['credsStore'];
-  return {
-    auths,
-    helpers: new Map(helpers),
-    store: store === undefined || store === '' ? undefined : parseHelper(`${where}: credsStore`, store),
-  };
+  return { auths, helpers: new Map(helpers), store: parseHelper(`${where}: credsStore`, document['credsStore']) };
 }
 
 /**
@@ -119,6 +116,6 @@ export function findHelper(
   registry: string,
 ): { readonly name: string; readonly server: string } | undefined {
   const key = normalizeKey(registry);
-  const name = helpers.get(key) ?? store;
+  const name = helpers.has(key) ? helpers.get(key) : store;
   return name === undefined ? undefined : { name, server: key === 'docker.io' ? DOCKER_HUB_KEY : registry };
 }

@@ -92,6 +92,11 @@ describe('manifests', () => {
     }
   });
 
+  test.each([405, 501])('a registry that does not know HEAD, status %d, is asked by GET', async (status) => {
+    proxy.always(/^HEAD /, { kind: 'answer', status });
+    expect(await client.resolve(name('app:1'))).toEqual(image.manifest.descriptor);
+  });
+
   test('HEAD is not believed against the digest that was asked for', async () => {
     proxy.always(/^HEAD /, { kind: 'headers', set: { 'docker-content-digest': `sha256:${'0'.repeat(64)}` } });
     expect((await rejection(client.resolve(name(`app@${digest}`)))).code).toBe('ERR_DIGEST_MISMATCH');

@@ -120,6 +120,13 @@ describe('mirrors', () => {
     expect(error.message).toMatch(new RegExp(`a mirror failed before: .*${second.host}/team/app: .*status 404$`));
   });
 
+  test('are no reason to leave out what to do about it', async () => {
+    for (const proxy of [first, second, upstream]) proxy.always(/manifests/, { kind: 'answer', status: 403 });
+    const { hint, message } = await rejection(using(mirrors(), (client) => client.manifest(name())));
+    expect(hint).toBe('these credentials do not allow it');
+    expect(message.split('\n').map((line) => line.includes(hint!))).toEqual([false, false, false, true]);
+  });
+
   test('are for pulling only', async () => {
     const { descriptor: own, bytes: content } = blob(Buffer.from('pushed'));
     await using(mirrors(), (client) => client.uploadBlob(name(), own, sourceOf(content)));

@@ -154,6 +154,15 @@ describe('between two threads', () => {
     expect(await unpack(layerOf(pieces(LAYER, 65_536)))).toMatchObject({ entries: 300 + 9 });
   });
 
+  test('what only the check value of gzip tells is found by the digest', async () => {
+    const unchecked = Buffer.concat([PACKED.subarray(0, -8), Buffer.alloc(4), PACKED.subarray(-4)]);
+    expect(await unpack(layerOf(pieces(unchecked, 65_536)))).toMatchObject({ entries: 300 + 9 });
+    // A byte of a file's content.
+    const damaged = gzipSync(LAYER, { level: 0 });
+    damaged[1200]! ^= 1;
+    expect(await rejection(unpack(layerOf(pieces(damaged, 65_536))))).toMatchObject({ code: 'ERR_DIGEST_MISMATCH' });
+  });
+
   test('the reason is the first one, whoever finds it', async () => {
     const other: Digest = `sha256:${'0'.repeat(64)}`;
     const lie = layerOf(pieces(PACKED, 65_536), other);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nativeParts } from '../../../../lib/native/addon.js';
+import { feedJob } from '../../../../lib/native/decompress.js';
 import { removeTree, unpackArchive, unpackTar } from '../../../../lib/native/layers.js';
 import { rejection } from '../../../support/rejection.js';
 import { makeScratch } from '../../../support/scratch.js';
@@ -86,6 +87,15 @@ describe('an archive in pieces', () => {
     expect(await rejection(unpackArchive(source(), layer.fd, { signal: AbortSignal.abort() }))).toMatchObject({
       code: 'ERR_ABORTED',
     });
+  });
+
+  test('whose job does not start: nothing stays open', async () => {
+    const before = openFds();
+    const start = (): never => {
+      throw new RangeError('too many descriptors');
+    };
+    await expect(feedJob(pieces(LAYER, 512), 'unpacking', undefined, start)).rejects.toThrow('too many descriptors');
+    await expect.poll(openFds).toBe(before);
   });
 
   test('that is cut off by closing the pipe', async () => {

@@ -111,3 +111,12 @@ test('a descriptor that is none', async () => {
   expect(await rejection(removeTree(99_999, 'tree'))).toMatchObject({ code: 'ERR_KERNEL', errno: 'EBADF' });
   await remove();
 });
+
+test('a tree that others remove, too', async () => {
+  for (let round = 0; round < 300; round++) {
+    mkdirSync(join(tree, 'a/b'), { recursive: true });
+    for (let i = 0; i < round % 7; i++) writeFileSync(join(tree, 'a', `f${i}`), '');
+    await Promise.all([1, 2, 3, 4].map(() => removeTree(parent, 'tree')));
+    expect(existsSync(tree)).toBe(false);
+  }
+});

@@ -45,6 +45,11 @@ describe('whose credentials', () => {
     [{ auth: base64('me:with:colons') }, { username: 'me', password: 'with:colons' }],
     [{ auth: base64('me:pw\0\0') }, { username: 'me', password: 'pw' }],
     [
+      { auth: base64(`me:${'pw'.repeat(60)}`).replace(/.{76}/g, '$&\n') },
+      { username: 'me', password: 'pw'.repeat(60) },
+    ],
+    [{ auth: `${base64('me:pw')}\r\n` }, { username: 'me', password: 'pw' }],
+    [
       { username: 'me', password: 'pw' },
       { username: 'me', password: 'pw' },
     ],
@@ -68,6 +73,9 @@ describe('which helper', () => {
     ],
     [{ credHelpers: { 'a.test': 'ecr-login' } }, 'b.test', undefined],
     [{ credsStore: '' }, 'a.test', undefined],
+    [{ credsStore: null, credHelpers: null }, 'a.test', undefined],
+    [{ credsStore: 'desktop', credHelpers: { 'a.test': '' } }, 'a.test', undefined],
+    [{ credsStore: 'desktop', credHelpers: { 'a.test': '' } }, 'b.test', { name: 'desktop', server: 'b.test' }],
   ])('of %j for %s', (content, registry, helper) => {
     expect(findHelper(file(content), registry)).toEqual(helper);
   });
