@@ -3,6 +3,7 @@ import type { Distrust } from './distrust.js';
 import { Endpoint, type RegistryServices } from './endpoint.js';
 import { mirrorLocation, registryLocation } from './location.js';
 import { MirroredRegistry } from './mirrors.js';
+import { registryKey } from './registry-name.js';
 
 /** A mirror that does not answer must not hold up the registry for long. */
 const MIRROR_ATTEMPTS = 2;
@@ -21,7 +22,8 @@ export class Endpoints {
     const forMirrors = { ...services, retry: { ...services.retry, attempts } };
     for (const [registry, names] of Object.entries(mirrors)) {
       const endpoints = names.map((mirror) => new Endpoint(mirrorLocation(registry, mirror), forMirrors));
-      this.#mirrored.set(registry, new MirroredRegistry(endpoints, this.of(registry), distrust));
+      const key = registryKey(registry);
+      this.#mirrored.set(key, new MirroredRegistry(endpoints, this.of(key), distrust));
     }
   }
 
@@ -36,6 +38,6 @@ export class Endpoints {
 
   /** Its mirrors, and then itself. */
   mirrored({ registry }: Pick<Repository, 'registry'>): MirroredRegistry {
-    return this.#mirrored.get(registry) ?? new MirroredRegistry([], this.of(registry), this.#distrust);
+    return this.#mirrored.get(registryKey(registry)) ?? new MirroredRegistry([], this.of(registry), this.#distrust);
   }
 }

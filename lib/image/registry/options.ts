@@ -6,7 +6,10 @@ import type { TransportOptions } from './http/transport.js';
 
 /** How registries are spoken to. Everything may be left out. */
 export interface RegistryOptions {
-  /** By registry, as references name it: `{ 'registry.example:5000': { username, password } }`. Before all other sources. */
+  /**
+   * By registry, in upper or lower case, Docker Hub by any of its names: `{ 'registry.example:5000': { username, password } }`.
+   * Before all other sources.
+   */
   readonly auth?: Readonly<Record<string, Credentials>>;
   /**
    * Whether to look for credentials in `DOCKER_AUTH_CONFIG`, `auth.json`, Docker's `config.json` and the helpers that these

@@ -1,4 +1,5 @@
 import { CloisterError, invalidOption } from '../../../errors.js';
+import { registryKey } from '../registry-name.js';
 import { isToken, type Credentials } from './credentials.js';
 
 /** Docker's `config.json` or `auth.json` of containers-auth.json(5). */
@@ -14,8 +15,6 @@ export interface AuthFile {
   readonly store: string | undefined;
 }
 
-const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
-
 /** Docker writes the address of its first registry, of the time before there were repositories elsewhere. */
 export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
 
@@ -23,8 +22,7 @@ function normalizeKey(key: string): string {
   const [, scheme, rest = key] = /^(https?:\/\/)?([\s\S]*)$/.exec(key) ?? [];
   const path = scheme === undefined ? rest.replace(/\/v[12]\/?$/, '') : (rest.split('/')[0] ?? '');
   const [host = '', ...repository] = path.replace(/\/+$/, '').split('/');
-  const registry = host.toLowerCase();
-  return [DOCKER_HUB.includes(registry) ? 'docker.io' : registry, ...repository].join('/');
+  return [registryKey(host), ...repository].join('/');
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

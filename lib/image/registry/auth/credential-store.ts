@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CloisterError, invalidOption } from '../../../errors.js';
 import { findAuth, findHelper, parseAuthFile, type AuthFile } from './auth-file.js';
 import { askHelper } from './credential-helper.js';
+import { registryKey } from '../registry-name.js';
 import type { Credentials, CredentialSource } from './credentials.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -92,11 +93,11 @@ export class GivenCredentials implements CredentialSource {
   readonly #others: CredentialSource;
 
   constructor(given: Readonly<Record<string, Credentials>>, others: CredentialSource) {
-    this.#given = new Map(Object.entries(given).map(([registry, each]) => [registry.toLowerCase(), each]));
+    this.#given = new Map(Object.entries(given).map(([registry, each]) => [registryKey(registry), each]));
     this.#others = others;
   }
 
   async find(registry: string, repository: string | undefined): Promise<Credentials | undefined> {
-    return this.#given.get(registry.toLowerCase()) ?? this.#others.find(registry, repository);
+    return this.#given.get(registryKey(registry)) ?? this.#others.find(registry, repository);
   }
 }

@@ -55,6 +55,13 @@ describe('mirrors', () => {
     ]);
   });
 
+  test('of Docker Hub, by any of its names', async () => {
+    const auth = { [first.host]: USER };
+    await using({ mirrors: { 'Index.Docker.IO': [`${first.host}/cache`] }, auth }, async (client) => {
+      expect((await client.manifest(parseReference('team/app:1'))).descriptor).toEqual(image.manifest.descriptor);
+    });
+  });
+
   test('that keep us out, have it not or are broken give way to the next, and to the registry', async () => {
     await using(mirrors(), async (client) => {
       expect((await client.manifest(name())).descriptor).toEqual(image.manifest.descriptor);
