@@ -32,6 +32,15 @@ function notMapped({ syscall }: Refusal, errno: string): CloisterError | undefin
 function noSuchUser(refusal: Refusal, errno: string): CloisterError | undefined {
   const { syscall, subject } = refusal;
   const found = ACCOUNT_FILES[syscall];
+  if (subject in ACCOUNT_FILES) {
+    const message = `names cannot be looked up in the sandbox, ${subject} is no file that can be read: ${syscall}: ${errno}`;
+    return new CloisterError('ERR_USER_NOT_FOUND', message, {
+      syscall,
+      errno,
+      subject,
+      hint: "give a number, or put a file into its place: the sandbox's root has something else there",
+    });
+  }
   if (found === undefined) return notMapped(refusal, errno);
   const [kind, file, isThere] = found;
   return new CloisterError('ERR_USER_NOT_FOUND', `no ${kind} ${JSON.stringify(subject)} in the sandbox`, {
