@@ -1,30 +1,11 @@
 import { realpathSync, statSync, type Stats } from 'node:fs';
 import { invalidOption } from '../errors.js';
+import { checkText, isPlainObject } from '../shared/option-values.js';
 import { parseDuration, parseSize } from '../shared/quantity.js';
 
+export { checkBoolean, checkInteger, checkList, checkObject, checkSignal, checkText } from '../shared/option-values.js';
+
 /** Validation of plain values: each takes the option's name for the message, and what to use when it is absent. */
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function isPlainObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** An object with no other keys than these; a misspelt limit must not go unnoticed. */
-export function checkObject(option: string, value: unknown, keys: readonly string[]): Fields {
-  if (!isPlainObject(value)) throw invalidOption(option === '' ? 'options' : option, 'an object', value);
-  for (const key of Object.keys(value)) {
-    if (!keys.includes(key)) {
-      throw invalidOption(
-        option === '' ? key : `${option}.${key}`,
-        `one of ${keys.join(', ')}`,
-        value[key],
-        'no such option',
-      );
-    }
-  }
-  return value;
-}
 
 /** @param least - the kernel takes a 0 for "no limit" in more than one place. */
 export function checkSize<T>(option: string, value: unknown, absent: T, least = 0): number | T {
@@ -60,30 +41,6 @@ export function checkNumber<T>(
   throw invalidOption(option, `a number from ${range[0]} to ${range[1]}`, value);
 }
 
-export function checkInteger<T>(
-  option: string,
-  value: unknown,
-  range: readonly [number, number],
-  absent: T,
-): number | T {
-  if (value === undefined) return absent;
-  if (Number.isInteger(value) && Number(value) >= range[0] && Number(value) <= range[1]) return Number(value);
-  throw invalidOption(option, `a whole number from ${range[0]} to ${range[1]}`, value);
-}
-
-export function checkBoolean(option: string, value: unknown, absent: boolean): boolean {
-  if (value === undefined) return absent;
-  if (typeof value === 'boolean') return value;
-  throw invalidOption(option, 'true or false', value);
-}
-
-/** Without NUL: the kernel's texts end there. */
-export function checkText<T>(option: string, value: unknown, absent: T): string | T {
-  if (value === undefined) return absent;
-  if (typeof value === 'string' && !value.includes('\0')) return value;
-  throw invalidOption(option, 'a text without NUL characters', value);
-}
-
 export function checkChoice<const C extends string, T>(
   option: string,
   value: unknown,
@@ -94,16 +51,6 @@ export function checkChoice<const C extends string, T>(
   const found = choices.find((choice) => choice === value);
   if (found === undefined) throw invalidOption(option, choices.map((choice) => `'${choice}'`).join(' or '), value);
   return found;
-}
-
-export function checkList<T>(
-  option: string,
-  value: unknown,
-  item: (option: string, value: unknown) => T,
-): readonly T[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw invalidOption(option, 'an array', value);
-  return value.map((each: unknown, index) => item(`${option}[${index}]`, each));
 }
 
 /** Absolute, without `..`: what a path means must not depend on what lies on the way. */
@@ -170,9 +117,4 @@ export function checkEnv(option: string, value: unknown): Readonly<Record<string
       throw invalidOption(`${option}.${name}`, 'a text without NUL characters', text);
   }
   return value as Readonly<Record<string, string>>;
-}
-
-export function checkSignal(option: string, value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value;
-  throw invalidOption(option, 'an AbortSignal', value);
 }

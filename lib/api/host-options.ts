@@ -49,9 +49,8 @@ function checkStorage(value: unknown): StorageDriver | Snapshotter | undefined {
 
 function checkRegistries(value: unknown): RegistryOptions {
   if (value === undefined) return {};
-  if (typeof value !== 'object' || value === null) throw invalidOption('registries', 'an object', value);
-  checkRegistryOptions(value);
-  return value;
+  checkRegistryOptions('registries.', value);
+  return value as RegistryOptions;
 }
 
 /** @throws CloisterError `ERR_INVALID_OPTION` */

@@ -152,6 +152,21 @@ class ParsedReference implements Reference {
   }
 }
 
+/** Whether these fields, of whatever type, name a repository as {@link parseReference} does. */
+export function isRepository(value: Readonly<Record<string, unknown>>): boolean {
+  const { registry, repository } = value;
+  if (typeof registry !== 'string' || typeof repository !== 'string') return false;
+  return REGISTRY.test(registry) && REPOSITORY.test(repository) && repository.length <= MAX_REPOSITORY;
+}
+
+/** The same of a reference. */
+export function isReference(value: Readonly<Record<string, unknown>>): boolean {
+  const { tag, digest } = value;
+  const isTag = tag === undefined || (typeof tag === 'string' && TAG.test(tag));
+  const isDigest = digest === undefined || parseDigest(digest) !== undefined;
+  return isRepository(value) && isTag && isDigest && (tag ?? digest) !== undefined;
+}
+
 /**
  * Reads the name of an image with Docker's defaults: registry `docker.io`, its directory `library/`, tag `latest` when there
  * is neither a tag nor a digest.

@@ -1,8 +1,21 @@
 import { CloisterError, invalidOption } from '../../errors.js';
 import type { Digest } from '../../shared/digest.js';
+import { checkInteger, checkText } from '../../shared/option-values.js';
 import { makeDescriptor, type Descriptor } from '../descriptor.js';
 import { parseManifest } from '../manifest.js';
 import { withDigest, type Reference, type Repository } from '../reference.js';
+import {
+  checkBytes,
+  checkDescriptor,
+  checkDigest,
+  checkHost,
+  checkManifestOptions,
+  checkPrefix,
+  checkReference,
+  checkRepository,
+  checkUpload,
+  signalOf,
+} from './arguments.js';
 import type { BlobPrefix } from './blob-download.js';
 import { BlobUpload, type OpenSource, type UploadOptions, type UploadResult } from './blob-upload.js';
 import { deleteBlob, hasBlob } from './blobs.js';
@@ -43,7 +56,8 @@ const NO_CREDENTIALS: CredentialSource = { find: async () => undefined };
  * All methods reject with `CloisterError`: `ERR_REGISTRY_UNREACHABLE` when there was no answer, `ERR_UNAUTHORIZED`,
  * `ERR_IMAGE_NOT_FOUND`, `ERR_REGISTRY` for other answers (the `cause` is a `RegistryAnswer` with its status and codes),
  * `ERR_DIGEST_MISMATCH` for content that is not what its digest says, `ERR_IMAGE_INVALID` for documents that make no sense,
- * `ERR_INVALID_OPTION` for unusable settings of the environment, `ERR_ABORTED`. No message holds a secret.
+ * `ERR_INVALID_OPTION` for arguments that are none (nothing is asked for then) and unusable settings of the environment,
+ * `ERR_ABORTED`. No message holds a secret.
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  * @example
@@ -67,7 +81,9 @@ export class RegistryClient implements AsyncDisposable {
    * @throws CloisterError `ERR_INVALID_OPTION`
    */
   constructor(options: RegistryOptions = {}, parent?: RegistryClient) {
-    const settings = checkRegistryOptions(options);
+    const settings = checkRegistryOptions('', options);
+    if (parent !== undefined && !(parent instanceof RegistryClient))
+      throw invalidOption('parent', 'a RegistryClient', parent);
     const others = settings.useCredentialFiles ? new CredentialStore(settings.transport.env) : NO_CREDENTIALS;
     this.#options = options;
     this.#isOwner = parent === undefined;
@@ -86,13 +102,16 @@ export class RegistryClient implements AsyncDisposable {
    * what is known of mirrors, and not what the registry knows us by.
    */
   withCredentials(registry: string, credentials: Credentials): RegistryClient {
-    return new RegistryClient({ ...this.#options, auth: { ...this.#options.auth, [registry]: credentials } }, this);
+    const auth = { ...this.#options.auth, [checkHost('registry', registry)]: credentials };
+    return new RegistryClient({ ...this.#options, auth }, this);
   }
 
   /** Whether the registry answers and lets us in. */
-  async ping(registry: string, { signal }: SignalOption = {}): Promise<void> {
+  async ping(registry: string, options: SignalOption = {}): Promise<void> {
+    const endpoint = this.#endpoints.of(checkHost('registry', registry));
+    const signal = signalOf(options);
     const call = { what: 'ping', repository: undefined, method: 'GET', path: '', access: [], expect: [200] } as const;
-    await this.#endpoints.of(registry).try({ ...call, isAboutImage: false, signal }, (response) => response.discard());
+    await endpoint.try({ ...call, isAboutImage: false, signal }, (response) => response.discard());
   }
 
   /**
@@ -100,14 +119,20 @@ export class RegistryClient implements AsyncDisposable {
    * been fetched by it.
    */
   async resolve(reference: Reference, options: ManifestOptions = {}): Promise<Descriptor> {
-    return this.#endpoints.mirrored(reference).first((endpoint) => headManifest(endpoint, reference, options));
+    checkManifestOptions(options);
+    return this.#endpoints
+      .mirrored(checkReference(reference))
+      .first((endpoint) => headManifest(endpoint, reference, options));
   }
 
   /** A manifest or an index, checked against the reference's digest, `expected` and what the registry itself says of it. */
   async manifest(reference: Reference, options: ManifestOptions = {}): Promise<FetchedManifest> {
+    checkManifestOptions(options);
     const { expected } = options;
-    const exact = expected === undefined ? reference : withDigest(reference, expected.digest);
-    return this.#endpoints.mirrored(reference).first((endpoint) => getManifest(endpoint, exact, options));
+    const exact = expected === undefined ? checkReference(reference) : withDigest(reference, expected.digest);
+    return this.#endpoints
+      .mirrored(checkReference(reference))
+      .first((endpoint) => getManifest(endpoint, exact, options));
   }
 
   /**
@@ -120,23 +145,25 @@ export class RegistryClient implements AsyncDisposable {
   blob(
     repository: Repository,
     descriptor: Descriptor,
-    { from, signal }: SignalOption & { readonly from?: BlobPrefix | undefined } = {},
+    options: SignalOption & { readonly from?: BlobPrefix | undefined } = {},
   ): AsyncIterable<Uint8Array> {
-    if (
-      from !== undefined &&
-      !(Number.isSafeInteger(from.offset) && from.offset >= 0 && from.offset <= descriptor.size)
-    )
-      throw invalidOption('from.offset', `an integer from 0 to ${descriptor.size}`, from.offset);
-    return this.#endpoints.mirrored(repository).blob(repository, descriptor, from, signal);
+    const mirrored = this.#endpoints.mirrored(checkRepository(repository));
+    const { size } = checkDescriptor('descriptor', descriptor);
+    const signal = signalOf(options, 'from');
+    checkPrefix(options.from, size);
+    return mirrored.blob(repository, descriptor, options.from, signal);
   }
 
   /** A small blob as a whole: an image's configuration. One of more than `maxBytes` is refused unread. */
   async blobBytes(
     repository: Repository,
     descriptor: Descriptor,
-    { maxBytes, signal }: SignalOption & { readonly maxBytes: number },
+    options: SignalOption & { readonly maxBytes: number },
   ): Promise<Uint8Array> {
-    const { digest, size } = descriptor;
+    const { digest, size } = checkDescriptor('descriptor', descriptor);
+    const signal = signalOf(options, 'maxBytes');
+    const given: unknown = options.maxBytes;
+    const maxBytes = checkInteger('maxBytes', given ?? null, [0, Number.MAX_SAFE_INTEGER], 0);
     if (size > maxBytes)
       throw new CloisterError(
         'ERR_IMAGE_INVALID',
@@ -154,9 +181,11 @@ export class RegistryClient implements AsyncDisposable {
   async hasBlob(
     repository: Repository,
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
-    { signal }: SignalOption = {},
+    options: SignalOption = {},
   ): Promise<boolean> {
-    return hasBlob(this.#endpoints.of(repository.registry), repository.repository, descriptor, signal);
+    const { registry, repository: name } = checkRepository(repository);
+    checkDescriptor('descriptor', descriptor);
+    return hasBlob(this.#endpoints.of(registry), name, descriptor, signalOf(options));
   }
 
   /**
@@ -171,16 +200,25 @@ export class RegistryClient implements AsyncDisposable {
     open: OpenSource,
     options: UploadOptions = {},
   ): Promise<UploadResult> {
-    return new BlobUpload(this.#endpoints.of(repository.registry), repository, descriptor, open, options).run();
+    checkUpload(open, options);
+    checkDescriptor('descriptor', descriptor);
+    return new BlobUpload(
+      this.#endpoints.of(checkRepository(repository).registry),
+      repository,
+      descriptor,
+      open,
+      options,
+    ).run();
   }
 
   /**
    * Stores a manifest or an index under the reference's tag, or its digest. What it names must be there already. A registry
    * that keeps no lists of referrers gets one, under a tag, when the manifest has a `subject`.
    */
-  async putManifest(reference: Reference, bytes: Uint8Array, { signal }: SignalOption = {}): Promise<Descriptor> {
-    const endpoint = this.#endpoints.of(reference.registry);
-    const manifest = parseManifest(bytes, undefined, reference.toString());
+  async putManifest(reference: Reference, bytes: Uint8Array, options: SignalOption = {}): Promise<Descriptor> {
+    const endpoint = this.#endpoints.of(checkReference(reference).registry);
+    const signal = signalOf(options);
+    const manifest = parseManifest(checkBytes('bytes', bytes), undefined, reference.toString());
     const descriptor = makeDescriptor({ mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length });
     const { digest } = reference;
     if (digest !== undefined && digestOf(bytes, digest.startsWith('sha512') ? 'sha512' : 'sha256') !== digest)
@@ -192,8 +230,9 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   /** Deletes a manifest by digest, or a tag where the registry can. Its blobs stay until the registry collects them. */
-  async deleteManifest(reference: Reference, { signal }: SignalOption = {}): Promise<void> {
-    const endpoint = this.#endpoints.of(reference.registry);
+  async deleteManifest(reference: Reference, options: SignalOption = {}): Promise<void> {
+    const endpoint = this.#endpoints.of(checkReference(reference).registry);
+    const signal = signalOf(options);
     const { digest } = reference;
     const subject =
       digest === undefined ? undefined : (await getManifest(endpoint, reference, { signal })).manifest.subject;
@@ -202,27 +241,33 @@ export class RegistryClient implements AsyncDisposable {
       await removeReferrer(endpoint, reference, subject.digest, digest, signal);
   }
 
-  async deleteBlob(repository: Repository, digest: Digest, { signal }: SignalOption = {}): Promise<void> {
-    await deleteBlob(this.#endpoints.of(repository.registry), repository.repository, digest, signal);
+  /** Deletes a blob of a repository where the registry can; one that a manifest needs, too. */
+  async deleteBlob(repository: Repository, digest: Digest, options: SignalOption = {}): Promise<void> {
+    const { registry, repository: name } = checkRepository(repository);
+    await deleteBlob(this.#endpoints.of(registry), name, checkDigest('digest', digest), signalOf(options));
   }
 
   /** All tags of a repository, in the registry's order. */
-  async tags(repository: Repository, { signal }: SignalOption = {}): Promise<readonly string[]> {
-    return listTags(this.#endpoints.of(repository.registry), repository.repository, signal);
+  async tags(repository: Repository, options: SignalOption = {}): Promise<readonly string[]> {
+    const { registry, repository: name } = checkRepository(repository);
+    return listTags(this.#endpoints.of(registry), name, signalOf(options));
   }
 
   /** All repositories of a registry that tells. */
-  async catalog(registry: string, { signal }: SignalOption = {}): Promise<readonly string[]> {
-    return listRepositories(this.#endpoints.of(registry), signal);
+  async catalog(registry: string, options: SignalOption = {}): Promise<readonly string[]> {
+    return listRepositories(this.#endpoints.of(checkHost('registry', registry)), signalOf(options));
   }
 
   /** What refers to a manifest by its `subject`: signatures, SBOMs, attestations. */
   async referrers(
     repository: Repository,
     digest: Digest,
-    { artifactType, signal }: SignalOption & { readonly artifactType?: string } = {},
+    options: SignalOption & { readonly artifactType?: string } = {},
   ): Promise<readonly Descriptor[]> {
-    return listReferrers(this.#endpoints.of(repository.registry), repository, digest, artifactType, signal);
+    const endpoint = this.#endpoints.of(checkRepository(repository).registry);
+    const signal = signalOf(options, 'artifactType');
+    const artifactType = checkText('artifactType', options.artifactType, undefined);
+    return listReferrers(endpoint, repository, checkDigest('digest', digest), artifactType, signal);
   }
 
   /** Ends what is under way with `ERR_ABORTED`, and all connections. */

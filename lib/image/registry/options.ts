@@ -1,4 +1,6 @@
 import { invalidOption } from '../../errors.js';
+import { checkBoolean, checkInteger, checkList, checkObject, isPlainObject } from '../../shared/option-values.js';
+import { checkHost } from './arguments.js';
 import type { TlsOptions } from './http/certificates.js';
 import { checkCredentials, type Credentials } from './auth/credentials.js';
 import type { RetryPolicy } from './http/retry.js';
@@ -59,50 +61,108 @@ export interface RegistrySettings {
   readonly transport: TransportOptions;
 }
 
-function checkHost(option: string, host: string): void {
-  const url = URL.canParse(`http://${host}/`) ? new URL(`http://${host}/`) : undefined;
-  // What is no plain host would end up in another part of the address.
-  const isPlain = url?.pathname === '/' && url.username === '' && url.search === '' && !/[/?#@\s]/.test(host);
-  if (!isPlain) throw invalidOption(option, "a registry such as 'registry.example:5000'", host);
-}
+const KEYS = [
+  'auth',
+  'useCredentialFiles',
+  'insecure',
+  'tls',
+  'certificateDirectories',
+  'mirrors',
+  'connectionsPerHost',
+  'attempts',
+  'retryDelayMs',
+  'maxRetryAfterMs',
+  'connectTimeoutMs',
+  'responseTimeoutMs',
+  'storeTimeoutMs',
+  'stallTimeoutMs',
+  'stallBytes',
+  'env',
+] as const;
 
-function checkNumber(option: string, value: number | undefined, absent: number, least: number): number {
-  if (value === undefined) return absent;
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw invalidOption(option, `an integer from ${least} on`, value);
-}
+/** What Node's timers count to: with one more they do not wait at all. */
+const MAX_MS = 2 ** 31 - 1;
+/** Of `retryDelayMs`. */
+const LONGEST_DELAY = 40;
 
-/** @throws CloisterError `ERR_INVALID_OPTION` */
-export function checkRegistryOptions(options: RegistryOptions): RegistrySettings {
-  const auth = Object.entries(options.auth ?? {}).map(([host, each]) => {
-    checkHost('auth', host);
-    return [host, checkCredentials(`auth["${host}"]`, each)] as const;
+type Check<T> = (option: string, value: unknown) => T;
+
+/** By registry. */
+function checkByHost<T>(option: string, value: unknown, check: Check<T>): Readonly<Record<string, T>> {
+  if (value === undefined) return {};
+  if (!isPlainObject(value)) throw invalidOption(option, 'an object with a key for each registry', value);
+  const entries = Object.entries(value).map(([host, each]) => {
+    checkHost(option, host);
+    return [host, check(`${option}["${host}"]`, each)] as const;
   });
-  for (const host of options.insecure ?? []) checkHost('insecure', host);
-  for (const host of Object.keys(options.tls ?? {})) checkHost('tls', host);
-  for (const host of Object.keys(options.mirrors ?? {})) checkHost('mirrors', host);
-  const baseDelayMs = checkNumber('retryDelayMs', options.retryDelayMs, 250, 0);
+  return Object.fromEntries(entries);
+}
+
+const checkWord: Check<string> = (option, value) => {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
+  throw invalidOption(option, 'a text', value);
+};
+
+const checkPem: Check<string> = (option, value) => {
+  if (typeof value === 'string' && value.includes('-----BEGIN ')) return value;
+  // Not shown: it may be a key.
+  throw invalidOption(option, 'PEM, as a text', typeof value === 'string' ? 'another text' : value);
+};
+
+const checkTls: Check<TlsOptions> = (option, value) => {
+  const { ca, cert, key } = checkObject(option, value, ['ca', 'cert', 'key']);
+  const checked = {
+    ...(ca === undefined ? {} : { ca: checkList(`${option}.ca`, Array.isArray(ca) ? ca : [ca], checkPem) }),
+    ...(cert === undefined ? {} : { cert: checkPem(`${option}.cert`, cert) }),
+    ...(key === undefined ? {} : { key: checkPem(`${option}.key`, key) }),
+  };
+  if ((cert === undefined) === (key === undefined)) return checked;
+  const missing = cert === undefined ? 'cert' : 'key';
+  throw invalidOption(`${option}.${missing}`, 'PEM: a certificate is of no use without its key', undefined);
+};
+
+const checkEnv: Check<NodeJS.ProcessEnv> = (option, value) => {
+  if (isPlainObject(value)) return value as NodeJS.ProcessEnv;
+  throw invalidOption(option, 'an object of texts', value);
+};
+
+/**
+ * @param prefix - of the options' names in messages: `'registries.'`, or nothing.
+ * @throws CloisterError `ERR_INVALID_OPTION`
+ */
+export function checkRegistryOptions(prefix: string, options: unknown): RegistrySettings {
+  const fields = checkObject(prefix.slice(0, -1), options, KEYS);
+  const list = <T>(key: (typeof KEYS)[number], check: Check<T>): readonly T[] =>
+    checkList(`${prefix}${key}`, fields[key], check);
+  const number = (key: (typeof KEYS)[number], absent: number, least: number, most = MAX_MS): number =>
+    checkInteger(`${prefix}${key}`, fields[key], [least, most], absent);
+  const baseDelayMs = number('retryDelayMs', 250, 0, Math.floor(MAX_MS / LONGEST_DELAY));
   return {
-    auth: Object.fromEntries(auth),
-    useCredentialFiles: options.useCredentialFiles ?? true,
-    insecure: options.insecure ?? [],
-    mirrors: options.mirrors ?? {},
+    auth: checkByHost(`${prefix}auth`, fields['auth'], checkCredentials),
+    useCredentialFiles: checkBoolean(`${prefix}useCredentialFiles`, fields['useCredentialFiles'], true),
+    insecure: list('insecure', checkHost),
+    mirrors: checkByHost(`${prefix}mirrors`, fields['mirrors'], (option, value) =>
+      checkList(option, value ?? null, checkWord),
+    ),
     retry: {
-      attempts: checkNumber('attempts', options.attempts, 5, 1),
+      attempts: number('attempts', 5, 1),
       baseDelayMs,
-      maxDelayMs: baseDelayMs * 40,
-      maxRetryAfterMs: checkNumber('maxRetryAfterMs', options.maxRetryAfterMs, 60_000, 0),
+      maxDelayMs: baseDelayMs * LONGEST_DELAY,
+      maxRetryAfterMs: number('maxRetryAfterMs', 60_000, 0),
     },
     transport: {
-      tls: options.tls ?? {},
-      certificateDirectories: options.certificateDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
-      env: options.env ?? process.env,
-      connectionsPerHost: checkNumber('connectionsPerHost', options.connectionsPerHost, 6, 1),
-      connectMs: checkNumber('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1),
-      headersMs: checkNumber('responseTimeoutMs', options.responseTimeoutMs, 60_000, 1),
-      storeMs: checkNumber('storeTimeoutMs', options.storeTimeoutMs, 300_000, 1),
-      stallMs: checkNumber('stallTimeoutMs', options.stallTimeoutMs, 30_000, 4),
-      stallBytes: checkNumber('stallBytes', options.stallBytes, 16_384, 1),
+      tls: checkByHost(`${prefix}tls`, fields['tls'], checkTls),
+      certificateDirectories:
+        fields['certificateDirectories'] === undefined
+          ? ['/etc/containers/certs.d', '/etc/docker/certs.d']
+          : list('certificateDirectories', checkWord),
+      env: fields['env'] === undefined ? process.env : checkEnv(`${prefix}env`, fields['env']),
+      connectionsPerHost: number('connectionsPerHost', 6, 1),
+      connectMs: number('connectTimeoutMs', 10_000, 1),
+      headersMs: number('responseTimeoutMs', 60_000, 1),
+      storeMs: number('storeTimeoutMs', 300_000, 1),
+      stallMs: number('stallTimeoutMs', 30_000, 4),
+      stallBytes: number('stallBytes', 16_384, 1, Number.MAX_SAFE_INTEGER),
     },
   };
 }
