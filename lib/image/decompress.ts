@@ -130,20 +130,23 @@ async function* through(source: AsyncIterable<Uint8Array>, transform: Transform)
 export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const { kind, chunks } = await open(source);
   try {
-    yield* decode(kind, chunks);
+    yield* decode(kind, chunks, { isChecked: true });
   } finally {
     await chunks.return();
   }
 }
 
-/** What is left for a thread of the addon to do: gzip as it is, all else as {@link decompress} has it. */
+/**
+ * What is left for a thread of the addon to do: gzip as it is, all else as {@link decompress} has it. What comes out has a digest,
+ * so that checksums of less than that need not be looked at.
+ */
 export async function forThread(
   source: AsyncIterable<Uint8Array>,
 ): Promise<{ readonly compression: 'gzip' | 'none'; readonly chunks: AsyncIterable<Uint8Array> }> {
   const { kind, chunks } = await open(source);
   if (kind === 'gzip') return { compression: kind, chunks };
   try {
-    return { compression: 'none', chunks: decode(kind, chunks) };
+    return { compression: 'none', chunks: decode(kind, chunks, { isChecked: false }) };
   } catch (error) {
     await chunks.return();
     throw error;
@@ -153,6 +156,7 @@ export async function forThread(
 function decode(
   compression: ReturnType<typeof detectCompression>,
   source: AsyncIterable<Uint8Array>,
+  { isChecked }: { readonly isChecked: boolean },
 ): AsyncIterable<Uint8Array> {
   const options = { chunkSize: CHUNK_BYTES };
   switch (compression) {
@@ -162,7 +166,7 @@ function decode(
       return through(source, createGunzip(options));
     case 'zstd':
       return createZstdDecompress === undefined
-        ? decodeZstd(zstdPieces(source))
+        ? decodeZstd(source, isChecked)
         : through(zstdPieces(source), createZstdDecompress(options));
     case 'xz':
     case 'bzip2':

@@ -12,7 +12,8 @@ type State =
   | { readonly step: 'frame' }
   | { readonly step: 'header'; readonly flags: number }
   | { readonly step: 'skippable'; readonly firstSizeByte: number }
-  | { readonly step: 'block'; readonly hasChecksum: boolean };
+  | { readonly step: 'block'; readonly hasChecksum: boolean }
+  | { readonly step: 'checksum' };
 
 function refuse(problem: string): CloisterError {
   return new CloisterError('ERR_LAYER_INVALID', `the layer's zstd stream ${problem}`);
@@ -41,7 +42,7 @@ function headerBytes(flags: number): number {
 
 /**
  * Follows a zstd stream from header to header without decoding it, for decoders that need help: `fzstd` takes any size on
- * trust, and Node's own stops at the end of a frame that is not the end of a chunk (up to Node 24 at least).
+ * trust and checks no sum, and Node's own stops at the end of a frame that is not the end of a chunk (up to Node 24 at least).
  * @see https://www.rfc-editor.org/rfc/rfc8878#section-3
  */
 export class ZstdFrames {
@@ -49,6 +50,16 @@ export class ZstdFrames {
   /** The part of a header that has come so far; no header has more than 14 bytes. */
   #partial = Buffer.alloc(0);
   #skip = 0;
+  #checksum: number | undefined;
+
+  /** Of the frame that has ended, if it has one: the lower half of the XXH64 of its content. */
+  get checksum(): number | undefined {
+    return this.#checksum;
+  }
+
+  get isBetweenFrames(): boolean {
+    return this.#state.step === 'frame' && this.#skip === 0 && this.#partial.length === 0;
+  }
 
   /** The same bytes in pieces that never go beyond the end of a frame. @throws CloisterError `ERR_LAYER_INVALID` */
   *split(chunk: Uint8Array): Generator<Uint8Array> {
@@ -56,7 +67,7 @@ export class ZstdFrames {
     let from = 0;
     while (at < chunk.length) {
       at += this.#skip > 0 ? this.#skipIn(chunk.length - at) : this.#readHeader(chunk.subarray(at));
-      if (!this.#isBetweenFrames) continue;
+      if (!this.isBetweenFrames) continue;
       yield chunk.subarray(from, at);
       from = at;
     }
@@ -65,11 +76,7 @@ export class ZstdFrames {
 
   /** @throws CloisterError `ERR_LAYER_INVALID` for a stream that stops inside a frame. */
   end(): void {
-    if (!this.#isBetweenFrames) throw refuse('is truncated');
-  }
-
-  get #isBetweenFrames(): boolean {
-    return this.#state.step === 'frame' && this.#skip === 0 && this.#partial.length === 0;
+    if (!this.isBetweenFrames) throw refuse('is truncated');
   }
 
   #skipIn(available: number): number {
@@ -93,6 +100,8 @@ export class ZstdFrames {
     switch (this.#state.step) {
       case 'frame':
         return 5;
+      case 'checksum':
+        return 4;
       case 'header':
         return headerBytes(this.#state.flags);
       case 'skippable':
@@ -105,7 +114,11 @@ export class ZstdFrames {
     const state = this.#state;
     switch (state.step) {
       case 'frame':
+        this.#checksum = undefined;
         return startFrame(header);
+      case 'checksum':
+        this.#checksum = header.readUInt32LE();
+        return { step: 'frame' };
       case 'header':
         if (windowBytes(state.flags, header) > MAX_WINDOW_BYTES) throw refuse('needs more than 128 MiB of memory');
         return { step: 'block', hasChecksum: (state.flags & 4) !== 0 };
@@ -117,8 +130,8 @@ export class ZstdFrames {
         const size = value >> 3;
         if (size > MAX_BLOCK_BYTES || ((value >> 1) & 3) === 3) throw refuse('is damaged');
         const isLast = (value & 1) !== 0;
-        this.#skip = (((value >> 1) & 3) === 1 ? 1 : size) + (isLast && state.hasChecksum ? 4 : 0);
-        return isLast ? { step: 'frame' } : state;
+        this.#skip = ((value >> 1) & 3) === 1 ? 1 : size;
+        return isLast ? { step: state.hasChecksum ? 'checksum' : 'frame' } : state;
       }
     }
   }

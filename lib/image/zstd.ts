@@ -5,6 +5,7 @@ import * as zlib from 'node:zlib';
 import { CloisterError } from '../errors.js';
 import { deferred, type Deferred } from '../shared/deferred.js';
 import { CHUNK_BYTES } from './blob-file.js';
+import { Xxh64 } from './xxh64.js';
 import { ZstdFrames } from './zstd-frames.js';
 
 type MakeTransform = (options: { readonly chunkSize: number }) => Transform;
@@ -44,8 +45,11 @@ class DecoderThread {
   readonly #credit = new Int32Array(new SharedArrayBuffer(4)).fill(BLOCKS_AHEAD);
   readonly #worker: Worker;
   #taken: Deferred<void> = deferred();
+  /** Of what the frame has so far; undefined where nobody wants to know. */
+  #hash: Xxh64 | undefined;
 
-  constructor() {
+  constructor(isChecked: boolean) {
+    this.#hash = isChecked ? new Xxh64() : undefined;
     const decoder = createRequire(import.meta.url).resolve('fzstd');
     this.#worker = new Worker(PROGRAM, { eval: true, workerData: { decoder, credit: this.#credit.buffer } });
     this.#worker.on('message', (message: Message) => this.#onMessage(message));
@@ -66,6 +70,15 @@ class DecoderThread {
     await this.#taken.promise;
   }
 
+  /** All of a frame is decoded. @param checksum - that it brought. @throws CloisterError `ERR_LAYER_INVALID` */
+  endFrame(checksum: number | undefined): void {
+    if (this.#hash === undefined) return;
+    const own = Number(this.#hash.digest() & 0xffffffffn);
+    this.#hash = new Xxh64();
+    if (checksum !== undefined && checksum !== own)
+      throw new CloisterError('ERR_LAYER_INVALID', "the layer's zstd stream is damaged: its checksum does not match");
+  }
+
   /** A block was read: there is room for another one. */
   allow(): void {
     Atomics.add(this.#credit, 0, 1);
@@ -80,6 +93,7 @@ class DecoderThread {
 
   #onMessage(message: Message): void {
     if ('block' in message) {
+      this.#hash?.update(message.block);
       this.output.push(message.block);
       return;
     }
@@ -88,12 +102,20 @@ class DecoderThread {
   }
 }
 
-/** Pieces that a decoder takes well: small, and of one frame each. */
-export async function* zstdPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * Pieces that a decoder takes well: small, and of one frame each.
+ *
+ * @param endFrame - called when all pieces of a frame were taken, with the checksum that it brought.
+ */
+export async function* zstdPieces(
+  source: AsyncIterable<Uint8Array>,
+  endFrame?: (checksum: number | undefined) => void,
+): AsyncGenerator<Uint8Array> {
   const frames = new ZstdFrames();
   for await (const chunk of source) {
     for (const piece of frames.split(chunk)) {
       for (let at = 0; at < piece.length; at += CHUNK_BYTES) yield piece.subarray(at, at + CHUNK_BYTES);
+      if (frames.isBetweenFrames) endFrame?.(frames.checksum);
     }
   }
   frames.end();
@@ -111,10 +133,14 @@ async function feed(source: AsyncIterable<Uint8Array>, thread: DecoderThread): P
   }
 }
 
-/** @throws CloisterError `ERR_LAYER_INVALID` */
-export async function* decodeZstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const thread = new DecoderThread();
-  const feeding = feed(source, thread);
+/**
+ * @param isChecked - whether checksums of frames are looked at, as Node's own decoder does: for what has no digest.
+ * @throws CloisterError `ERR_LAYER_INVALID`
+ */
+export async function* decodeZstd(source: AsyncIterable<Uint8Array>, isChecked: boolean): AsyncGenerator<Uint8Array> {
+  const thread = new DecoderThread(isChecked);
+  const pieces = zstdPieces(source, (checksum) => thread.endFrame(checksum));
+  const feeding = feed(pieces, thread);
   try {
     for await (const block of thread.output as AsyncIterable<Uint8Array>) {
       thread.allow();

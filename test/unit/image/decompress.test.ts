@@ -88,6 +88,8 @@ test.each([
   ['zstd cut between blocks', zstdRun(1, 3, 10).subarray(0, -4)],
   ['zstd with something else behind', Buffer.concat([ZSTD_TEXT, Buffer.from('garbage')])],
   ['damaged zstd', Buffer.concat([ZSTD_TEXT.subarray(0, 20), Buffer.alloc(ZSTD_TEXT.length - 20, 0x55)])],
+  ['zstd of another checksum', Buffer.concat([ZSTD_TEXT.subarray(0, -4), Buffer.alloc(4, 0x55)])],
+  ['a first frame of another checksum', Buffer.concat([ZSTD_TEXT.subarray(0, -4), Buffer.alloc(4), ZSTD_TEXT])],
   ['a zstd window of a gigabyte', zstdRun(1, 1, 10, 0xa0)],
   ['a zstd block of two megabytes', zstdRun(1, 1, 2 ** 20)],
   ['xz', Buffer.from('fd377a585a000004e6d6b446', 'hex')],
