@@ -4,6 +4,7 @@ import { CloisterError, invalidOption } from '../errors.js';
 import { MOUNT_ATTR, type Source, type Step } from '../native/plan.js';
 import type { Digest } from '../shared/digest.js';
 import { makeDirectory } from '../shared/make-directory.js';
+import { checkSnapshot } from './check-snapshot.js';
 import { hostResolver, type HostResolver } from './host-resolver.js';
 import { prepareHostRoot, type HostRoot } from './host-root.js';
 import { OwnedDirectory } from './owned-directory.js';
@@ -92,7 +93,8 @@ export class RootfsService {
   async prepare(image: RootImage, layer: WritableLayer, sandbox: string): Promise<Rootfs> {
     if (image.kind === 'layers') {
       const snapshotter = await this.#options.snapshotter();
-      return this.#fromSnapshot(await snapshotter.prepare(eachOnce(image.layers), sandbox), layer, sandbox);
+      const snapshot = checkSnapshot(await snapshotter.prepare(eachOnce(image.layers), sandbox));
+      return this.#fromSnapshot(snapshot, layer, sandbox);
     }
     const fds: number[] = [];
     try {
