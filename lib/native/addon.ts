@@ -97,7 +97,7 @@ function load(): NativeParts {
     tried.push(directory);
   }
   throw new CloisterError('ERR_ADDON_NOT_FOUND', `no native part for linux-${process.arch} in: ${tried.join(', ')}`, {
-    hint: `install ${platformPackage()}, or build it here with: npm run build:addon`,
+    hint: `install ${platformPackage()}, or build it, in ${packageRoot}: npm install && npm run build:addon`,
   });
 }
 
