@@ -29,11 +29,15 @@ async function doctor(asJson: boolean): Promise<number> {
 
 async function main([command, ...rest]: readonly string[]): Promise<number> {
   if (command === 'doctor' && rest.every((option) => option === '--json')) return doctor(rest.length > 0);
-  if (['--help', '-h', 'help'].includes(command ?? '') && rest.length === 0) {
+  const isHelp = (word = ''): boolean => ['--help', '-h', 'help'].includes(word);
+  if ((isHelp(command) && rest.length === 0) || (command === 'doctor' && rest.length === 1 && isHelp(rest[0]))) {
     process.stdout.write(USAGE);
     return 0;
   }
-  process.stderr.write(USAGE);
+  const got = [command, ...rest].filter((word) => word !== undefined).join(' ');
+  process.stderr.write(
+    `cloister: expected one of these, got ${got === '' ? 'nothing' : JSON.stringify(got)}\n\n${USAGE}`,
+  );
   return 2;
 }
 

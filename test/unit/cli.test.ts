@@ -24,10 +24,16 @@ async function run(...args: string[]): Promise<{ code: unknown; out: string; err
   }
 }
 
-test.each(['--help', '-h', 'help'])('%s tells how it is used, and is no failure', async (option) => {
-  expect(await run(option)).toMatchObject({ code: 0, out: expect.stringContaining('cloister doctor'), err: '' });
-});
+test.each([[['--help']], [['-h']], [['help']], [['doctor', '--help']]])(
+  '%j tells how it is used, and is no failure',
+  async (args) => {
+    expect(await run(...args)).toMatchObject({ code: 0, out: expect.stringContaining('cloister doctor'), err: '' });
+  },
+);
 
 test.each([[[]], [['docter']], [['doctor', '--yaml']], [['--help', 'me']]])('%j is one', async (args) => {
-  expect(await run(...args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining('cloister doctor') });
+  const { code, out, err } = await run(...args);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toContain(args.length === 0 ? 'got nothing' : `got "${args.join(' ')}"`);
+  expect(err).toContain('cloister doctor');
 });
