@@ -30,7 +30,8 @@ export function checkCredentials(option: string, value: unknown): Credentials {
   if (isToken(registryToken)) return Object.freeze({ registryToken });
   // RFC 7617 2: a colon would end the name.
   if (isText(username) && !username.includes(':') && isText(password)) return Object.freeze({ username, password });
-  const expected = '{ username, password }, { identityToken } or { registryToken }, texts without control characters';
+  const expected =
+    '{ username, password }, { identityToken } or { registryToken }, texts that are not empty and have no control characters';
   throw invalidOption(option, expected, typeof value === 'object' ? value : undefined);
 }
 

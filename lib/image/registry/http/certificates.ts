@@ -35,7 +35,8 @@ async function namesIn(directory: string): Promise<readonly string[]> {
     return (await readdir(directory)).sort().slice(0, MAX_FILES);
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code;
-    if (errno === 'ENOENT' || errno === 'ENOTDIR') return [];
+    // No directory has so long a name; there is no such host either, as the error of the request then says.
+    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ENAMETOOLONG') return [];
     throw failure(directory, error);
   }
 }

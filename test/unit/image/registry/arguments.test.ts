@@ -82,6 +82,16 @@ test.each<[string, unknown]>([
   expect(ofHost.subject).toBe(`registries.${option}`);
 });
 
+test('a password that is not set is told as what it is', () => {
+  const auth = { 'a.test': { username: 'me', password: '' } };
+  expect(refusal(() => new RegistryClient({ auth })).message).toContain('not empty');
+});
+
+test('a host with a longer name than any is one that nobody knows', async () => {
+  const error = await rejection(client.ping(`${'a.'.repeat(150)}test`));
+  expect(error.code).toBe('ERR_REGISTRY_UNREACHABLE');
+});
+
 test('a key that is no PEM is not shown', () => {
   const key = 'MIIEvQIBADANBgkqhkiG9w0B';
   expect(refusal(() => new RegistryClient({ tls: { 'a.test': { cert: PEM, key } } })).message).not.toContain(key);
