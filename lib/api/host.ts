@@ -19,6 +19,12 @@ import { SandboxRegistry } from './sandbox-registry.js';
  *
  * Most programs never make one: `Host.default` serves `Sandbox.run` and its like. Several, in several processes, too, may
  * share their directories.
+ *
+ * @example
+ * ```ts
+ * await using host = new Host({ root: '/srv/cloister', storage: 'erofs' });
+ * const { stdout } = await Sandbox.run(['cat', '/etc/os-release'], { host, image: 'debian:12' });
+ * ```
  */
 export class Host implements AsyncDisposable {
   static #default: Host | undefined;

@@ -21,7 +21,7 @@ export interface CgroupUsage {
   readonly throttledUs: number | undefined;
 }
 
-/** @see https://docs.kernel.org/accounting/psi.html */
+/** Of time that was lost to waiting. @see https://docs.kernel.org/accounting/psi.html */
 export interface StallShare {
   /** Percent of the last 10, 60 and 300 seconds. */
   readonly avg10: number;
@@ -30,6 +30,7 @@ export interface StallShare {
   readonly totalUs: number;
 }
 
+/** How long tasks waited for one resource: `some` of them, and all at once (`full`). */
 export interface Stall {
   readonly some: StallShare;
   /** Undefined for the processor on kernels before 5.13. */

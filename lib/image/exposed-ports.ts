@@ -3,6 +3,7 @@ import { refuse } from './json-fields.js';
 const MAX_PORT = 65_535;
 const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 
+/** A port, 1 to 65,535, that programs of an image listen on. It says so, and opens nothing. */
 export interface ExposedPort {
   readonly port: number;
   readonly protocol: (typeof PROTOCOLS)[number];

@@ -30,6 +30,7 @@ export interface ImageIndex extends Document {
   readonly manifests: readonly Descriptor[];
 }
 
+/** What a name stands for at a registry: one image, or an index of several; `kind` tells which. */
 export type Manifest = ImageManifest | ImageIndex;
 
 const FIELDS = [

@@ -23,6 +23,7 @@ export interface ImageProgress {
   };
 }
 
+/** Told of every layer, and at most twenty times a second of each. What it throws ends the transfer. */
 export type OnProgress = (progress: ImageProgress) => void;
 
 /** Between two reports of one phase: people and terminals do not see more. */

@@ -6,6 +6,7 @@ import { rootsOf, type ImageRecord } from './image-names.js';
 import { Claim } from './lease.js';
 import { reachableFrom, type Reachable } from './reachable.js';
 
+/** What a removal has taken away; empty lists for what something else still leads to. */
 export interface RemovedContent {
   /** Names that are gone, in full. */
   readonly references: readonly string[];

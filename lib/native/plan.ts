@@ -23,6 +23,7 @@ export const CLONE_NEW = {
   network: 0x40000000n,
 } as const;
 
+/** A range of `count` user or group ids: `inside` of the sandbox and `outside` of it. */
 export interface IdMapEntry {
   readonly inside: number;
   readonly outside: number;

@@ -9,6 +9,7 @@ import type { Leftovers } from '../shared/leftovers.js';
 import type { Snapshotter } from '../shared/snapshotter.js';
 
 export const STORAGE_DRIVERS = ['overlay', 'erofs', 'copy'] as const;
+/** The storage drivers of the library, by name; `docs/guide-images.md` compares them. */
 export type StorageDriver = (typeof STORAGE_DRIVERS)[number];
 
 /** What was tried, in order; the last one is used. */

@@ -18,8 +18,10 @@ export interface HealthCheck {
   readonly retries: number;
 }
 
+/** `starting` until a check has passed, or `retries` of them have failed one after the other. */
 export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
 
+/** What the last check of a sandbox has found. */
 export interface HealthReport {
   readonly status: HealthStatus;
   /** In a row, up to now. */

@@ -9,6 +9,7 @@ export const CAPABILITIES = [
   'CAP_AUDIT_READ', 'CAP_PERFMON', 'CAP_BPF', 'CAP_CHECKPOINT_RESTORE',
 ] as const; // prettier-ignore
 
+/** As capabilities(7) names it: `CAP_NET_RAW`. */
 export type Capability = (typeof CAPABILITIES)[number];
 
 /** How much a sandbox may do at most; each is also a set of starting capabilities. */

@@ -18,6 +18,7 @@ export const RLIMITS = {
   rttime: 15,
 } as const;
 
+/** As getrlimit(2) names it, without `RLIMIT_` and in lower case: `'nofile'`. */
 export type RlimitName = keyof typeof RLIMITS;
 
 /** `RLIM_INFINITY`. */

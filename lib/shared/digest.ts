@@ -1,5 +1,6 @@
 /** A content address as the OCI image specification writes it: `sha256:` and 64 hexadecimal digits. */
 export type Digest = `${DigestAlgorithm}:${string}`;
+/** Those that the OCI image specification registers and that are read here. */
 export type DigestAlgorithm = 'sha256' | 'sha512';
 
 const HEX_DIGITS: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };

@@ -25,6 +25,7 @@ export interface Unusable {
   readonly remedy: string;
 }
 
+/** A layer that a storage driver has, whole. */
 export interface StoredLayer {
   readonly layer: Digest;
   /** On disk. */

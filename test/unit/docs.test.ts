@@ -75,6 +75,28 @@ test('every program in the documentation and in a public docstring compiles', ()
   expect(faults).toHaveLength(1);
 });
 
+/** Errors and records apart, what a user calls. */
+const isCalled = (symbol: ts.Symbol): boolean =>
+  (symbol.flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Function)) !== 0 && symbol.name !== 'RegistryAnswer';
+
+test('all that is exported says what it is for, and what is called has an example', () => {
+  const entry = join(root, 'lib/index.ts');
+  const program = ts.createProgram([entry], {
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    noCheck: true,
+  });
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(program.getSourceFile(entry)!)!;
+  const symbols = checker.getExportsOfModule(module).map((symbol) => checker.getAliasedSymbol(symbol));
+  expect(symbols.length).toBeGreaterThan(80);
+  const silent = symbols.filter((symbol) => symbol.getDocumentationComment(checker).length === 0);
+  const withoutExample = symbols.filter(
+    (symbol) => isCalled(symbol) && !symbol.getJsDocTags(checker).some(({ name }) => name === 'example'),
+  );
+  expect([silent, withoutExample].map((each) => each.map(({ name }) => name))).toEqual([[], []]);
+});
+
 test('docs/errors.md has every code, in the order of the code, and no other', () => {
   const headings = [...read('docs/errors.md').matchAll(/^## (\S+)$/gm)].map(([, code]) => code);
   expect(headings).toEqual([...ERROR_CODES]);

@@ -12,6 +12,7 @@ import { parseUploadRange, readUploadSession, type UploadSession } from './uploa
 /** Opens a blob's bytes from an offset on; called again for another try. */
 export type OpenSource = (offset: number) => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>;
 
+/** How a blob is sent. */
 export interface UploadOptions {
   /** Another repository of the same registry that has the blob: nothing is sent then, if the registry allows it. */
   readonly mountFrom?: string | undefined;

@@ -17,6 +17,7 @@ export interface FetchedManifest {
   readonly manifest: Manifest;
 }
 
+/** How a manifest is asked for. */
 export interface ManifestOptions {
   /** Media types that are welcome. Default: OCI's and Docker's manifests and indexes. */
   readonly accept?: readonly string[] | undefined;

@@ -14,12 +14,14 @@ export interface SeccompProfileArgument {
   op: string;
 }
 
+/** Where a rule of a Docker profile holds, or does not. */
 export interface SeccompProfileScope {
   caps?: readonly string[];
   arches?: readonly string[];
   minKernel?: string;
 }
 
+/** What happens to some system calls. */
 export interface SeccompProfileRule {
   names?: readonly string[];
   /** The old form of `names`. */
