@@ -2,10 +2,10 @@ import { createRequire } from 'node:module';
 import { Readable, type Transform } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import * as zlib from 'node:zlib';
+import xxhash, { type XXHashAPI } from 'xxhash-wasm';
 import { CloisterError } from '../errors.js';
 import { deferred, type Deferred } from '../shared/deferred.js';
 import { CHUNK_BYTES } from './blob-file.js';
-import { Xxh64 } from './xxh64.js';
 import { ZstdFrames } from './zstd-frames.js';
 
 type MakeTransform = (options: { readonly chunkSize: number }) => Transform;
@@ -45,11 +45,13 @@ class DecoderThread {
   readonly #credit = new Int32Array(new SharedArrayBuffer(4)).fill(BLOCKS_AHEAD);
   readonly #worker: Worker;
   #taken: Deferred<void> = deferred();
-  /** Of what the frame has so far; undefined where nobody wants to know. */
-  #hash: Xxh64 | undefined;
+  readonly #hashes: XXHashAPI | undefined;
+  /** Of what the frame has so far, RFC 8878 section 3.1.1; undefined where nobody wants to know. */
+  #hash: ReturnType<XXHashAPI['create64']> | undefined;
 
-  constructor(isChecked: boolean) {
-    this.#hash = isChecked ? new Xxh64() : undefined;
+  constructor(hashes: XXHashAPI | undefined) {
+    this.#hashes = hashes;
+    this.#hash = hashes?.create64();
     const decoder = createRequire(import.meta.url).resolve('fzstd');
     this.#worker = new Worker(PROGRAM, { eval: true, workerData: { decoder, credit: this.#credit.buffer } });
     this.#worker.on('message', (message: Message) => this.#onMessage(message));
@@ -74,7 +76,7 @@ class DecoderThread {
   endFrame(checksum: number | undefined): void {
     if (this.#hash === undefined) return;
     const own = Number(this.#hash.digest() & 0xffffffffn);
-    this.#hash = new Xxh64();
+    this.#hash = this.#hashes?.create64();
     if (checksum !== undefined && checksum !== own)
       throw new CloisterError('ERR_LAYER_INVALID', "the layer's zstd stream is damaged: its checksum does not match");
   }
@@ -138,7 +140,7 @@ async function feed(source: AsyncIterable<Uint8Array>, thread: DecoderThread): P
  * @throws CloisterError `ERR_LAYER_INVALID`
  */
 export async function* decodeZstd(source: AsyncIterable<Uint8Array>, isChecked: boolean): AsyncGenerator<Uint8Array> {
-  const thread = new DecoderThread(isChecked);
+  const thread = new DecoderThread(isChecked ? await xxhash() : undefined);
   const pieces = zstdPieces(source, (checksum) => thread.endFrame(checksum));
   const feeding = feed(pieces, thread);
   try {
