@@ -116,7 +116,9 @@ test.each([
 
 /** Before them init was killed, and the sandbox with it, for a program that held little memory of its own. */
 test('programs are killed for memory before init is, and cannot change that for the worse', async () => {
+  // Init scores as its programs do while it starts one.
   const line = `
+    until [ "$(cat /proc/1/oom_score_adj)" = 0 ]; do sleep 0.01; done
     cat /proc/self/oom_score_adj /proc/1/oom_score_adj
     for score in 0 -1 -1000; do (echo $score > /proc/self/oom_score_adj) 2> /dev/null && echo $score; done
     (echo 1000 > /proc/1/oom_score_adj) 2> /dev/null && echo init`;
