@@ -2,7 +2,6 @@ import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { CloisterError } from '../errors.js';
 import { abortError, onAbort, throwIfAborted } from '../shared/abort.js';
-import { deferred } from '../shared/deferred.js';
 
 /** Bytes as they come: a `Readable` of Node's, a `ReadableStream` of the web's, an async generator. */
 export type ByteSource = AsyncIterable<Uint8Array>;
@@ -32,13 +31,19 @@ export async function* readSource(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
   throwIfAborted(signal, what);
-  const end = deferred<never>();
-  using _listening = onAbort(signal, () => signal && end.reject(abortError(signal, what)));
+  let giveUp = ignore;
+  using _listening = onAbort(signal, () => giveUp());
   const iterator = source[Symbol.asyncIterator]();
+  // No Promise.race() with one promise for all chunks: that would keep every chunk until it is settled.
+  const nextOrAbort = (): Promise<IteratorResult<Uint8Array>> =>
+    new Promise((resolve, reject) => {
+      giveUp = () => signal && reject(abortError(signal, what));
+      Promise.resolve(iterator.next()).then(resolve, reject);
+    });
   let isOver = false;
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), end.promise]);
+      const next = await nextOrAbort();
       if (next.done === true) {
         isOver = true;
         return;
