@@ -156,7 +156,8 @@ export class LinuxKernel implements Kernel {
   }
 
   hold(): void {
-    if (this.#holds++ === 0) this.#start().setRef(true);
+    if (this.#holds === 0) this.#start().setRef(true);
+    this.#holds++;
   }
 
   release(): void {

@@ -45,7 +45,7 @@ export class Command {
   #cgroup: Cgroup | undefined;
   #cause: EndReason | undefined;
   /** Why it has no result, though it ran. */
-  #failure: CloisterError | undefined;
+  #failure: unknown;
   #pid: number | undefined;
   readonly #sentSignals = new Set<string>();
   #initUsage: Pick<StatusRecord, 'userUs' | 'systemUs'> | undefined;
@@ -128,7 +128,7 @@ export class Command {
   onRecord(record: StatusRecord): void {
     if (this.#isOver) return;
     if (record.type === 'started') this.#onStarted(record);
-    else if (record.type === 'terminal') this.stdio.openTerminal(this.#host.takeTerminal());
+    else if (record.type === 'terminal') this.#openTerminal();
     else if (record.type === 'failed' && record.refusal !== undefined) this.fail(refusalError(record.refusal));
   }
 
@@ -186,8 +186,17 @@ export class Command {
     return signal !== undefined && this.#sentSignals.has(signal) ? 'killed' : undefined;
   }
 
+  /** An application out of descriptors cannot take it: that ends this command, not what tells of all of them. */
+  #openTerminal(): void {
+    try {
+      this.stdio.openTerminal(this.#host.takeTerminal());
+    } catch (error) {
+      this.#breakOff(error);
+    }
+  }
+
   /** What a program makes of a part of its input is no result. */
-  #breakOff(error: CloisterError): void {
+  #breakOff(error: unknown): void {
     if (this.#isOver || this.#cause !== undefined) return;
     this.#failure = error;
     this.end('killed');

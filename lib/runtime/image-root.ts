@@ -27,14 +27,18 @@ export class ImageRoot {
   /** Init is set up and nothing runs yet: it has sent the writable layer, if the plan asked for it. */
   receive(init: KernelSandbox | undefined): void {
     if (this.changesPath === undefined || init === undefined) return;
-    this.#writableFd = init.takeWritable();
-    if (this.#writableFd >= 0) this.#baseline = take(() => readBaseline(this.#pathOf(this.changesPath ?? '')));
+    const path = this.changesPath;
+    this.#baseline = take(() => {
+      this.#writableFd = init.takeWritable();
+      return this.#writableFd < 0 ? [] : readBaseline(this.#pathOf(path));
+    });
   }
 
-  /** @throws CloisterError `ERR_UNSUPPORTED` where changes cannot be told. */
+  /** @throws CloisterError `ERR_UNSUPPORTED` where changes cannot be told; what receiving them failed with. */
   changes(maps: Pick<SandboxChanges, 'uidMap' | 'gidMap'>): SandboxChanges {
+    const baseline = this.#baseline();
     if (this.#writableFd < 0 || this.changesPath === undefined) throw noChanges(this.image !== undefined);
-    return { path: this.#pathOf(this.changesPath), ...maps, baseline: this.#baseline() };
+    return { path: this.#pathOf(this.changesPath), ...maps, baseline };
   }
 
   #pathOf(path: string): string {

@@ -63,7 +63,7 @@ export class RunningSandbox implements CommandPlace {
     signal?: AbortSignal,
   ): Promise<RunningSandbox> {
     const sandbox = new RunningSandbox(services, spec, observer, false);
-    await sandbox.#awake(sandbox.#begin(undefined, sandbox.#ready.promise, signal));
+    await sandbox.#awake(() => sandbox.#begin(undefined, sandbox.#ready.promise, signal));
     return sandbox;
   }
 
@@ -125,7 +125,7 @@ export class RunningSandbox implements CommandPlace {
   }
 
   waitForEnd(): Promise<void> {
-    return this.#awake(this.released);
+    return this.#awake(() => this.released);
   }
 
   async #release(): Promise<void> {
@@ -140,10 +140,10 @@ export class RunningSandbox implements CommandPlace {
   }
 
   /** Node does not exit while this is waited for, as it would with an idle sandbox. */
-  async #awake<T>(work: Promise<T>): Promise<T> {
+  async #awake<T>(work: () => Promise<T>): Promise<T> {
     this.services.kernel.hold();
     try {
-      return await work;
+      return await work();
     } finally {
       this.services.kernel.release();
     }
