@@ -53,8 +53,7 @@ export async function feedJob<T>(
   signal: AbortSignal | undefined,
   start: (input: number) => Promise<T>,
 ): Promise<T> {
-  throwIfAborted(signal, what);
-  const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
+  const [output, input] = openPipe(source, what, signal);
   const feed = new PipeFeed(input);
   const stop = (): void => feed.stop();
   using _listening = onAbort(signal, stop);
@@ -68,6 +67,23 @@ export async function feedJob<T>(
   if (feed.sourceError !== undefined) throw feed.sourceError.reason;
   if (done.status === 'rejected') throw done.reason;
   return done.value;
+}
+
+/** A source that is not to be read is closed: it may have been begun, and hold a file. */
+function openPipe(
+  source: AsyncIterable<Uint8Array>,
+  what: string,
+  signal: AbortSignal | undefined,
+): [read: number, write: number] {
+  try {
+    throwIfAborted(signal, what);
+    return callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
+  } catch (error) {
+    source[Symbol.asyncIterator]()
+      .return?.()
+      .catch(() => undefined);
+    throw error;
+  }
 }
 
 /**

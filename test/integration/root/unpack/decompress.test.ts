@@ -195,3 +195,18 @@ describe('between two threads', () => {
     await expect.poll(openFds).toBe(before);
   });
 });
+
+test('a source that was begun is closed when nobody reads it', async () => {
+  let isClosed = false;
+  const source = (async function* () {
+    try {
+      for (;;) yield Buffer.alloc(1000);
+    } finally {
+      isClosed = true;
+    }
+  })();
+  await source.next();
+  const options = { compression: 'none', algorithm: 'sha256', maxBytes: 2 ** 20, signal: AbortSignal.abort() } as const;
+  expect((await rejection(decompressTo(source, 1, `sha256:${'0'.repeat(64)}`, options))).code).toBe('ERR_ABORTED');
+  await expect.poll(() => isClosed).toBe(true);
+});
