@@ -21,12 +21,8 @@ export async function* fetchChunks(
   descriptor: Descriptor,
   { signal, onBytes }: FetchOptions,
 ): AsyncGenerator<Uint8Array> {
-  let replayed = 0;
-  for await (const chunk of writer.kept()) {
-    replayed += chunk.length;
-    onBytes?.(replayed);
-    yield chunk;
-  }
+  onBytes?.(writer.bytes);
+  yield* writer.kept();
   try {
     for await (const chunk of source.blob(descriptor, { from: writer.prefix, signal })) {
       // Both go on at the same time: the disk takes what the reader has not looked at yet.

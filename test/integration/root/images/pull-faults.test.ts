@@ -1,8 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { makeDescriptor } from '../../../../lib/image/descriptor.js';
+import { fetchBlob } from '../../../../lib/image/fetch-blob.js';
 import { MEDIA_TYPE } from '../../../../lib/image/media-types.js';
 import { pullImage } from '../../../../lib/image/pull.js';
+import { sha256 } from '../../../support/content.js';
 import { ImageLab } from '../../../support/image-lab.js';
 import { noise } from '../../../support/noise.js';
 import { rejection } from '../../../support/rejection.js';
@@ -37,6 +40,25 @@ test('a pull that is aborted leaves what is complete, and the next goes on from 
   expect(after!.range).toMatch(/^bytes=[1-9]\d*-$/);
   expect(after!.sent).toBeLessThan(image.layers[0]!.size);
   await lab.expectSound();
+});
+
+test('what an earlier pull left counts from the start: progress does not go back', async () => {
+  const bytes = noise(4, 900_000);
+  const descriptor = makeDescriptor({ mediaType: MEDIA_TYPE.ociLayer, digest: sha256(bytes), size: bytes.length });
+  using lease = lab.images.content.lease();
+  {
+    await using writer = await lease.writer(descriptor);
+    await writer!.write(bytes.subarray(0, 600_000));
+  }
+  const source = {
+    blob: async function* (_: unknown, { from }: { readonly from?: { readonly offset: number } } = {}) {
+      yield bytes.subarray(from?.offset);
+    },
+    manifest: () => Promise.reject(new Error('not asked for')),
+  };
+  const counts: number[] = [];
+  await fetchBlob(lease, source, descriptor, { onBytes: (count) => counts.push(count) });
+  expect(counts).toEqual([600_000, 900_000]);
 });
 
 test('a damaged rest of an earlier pull is fetched again from the beginning', async () => {
