@@ -98,11 +98,21 @@ class Job {
     return nullptr;
   }
 
+  // A worker thread that is terminated goes through what is on its way before any hook is called, and nothing that might run
+  // JavaScript works by then; Node-API ends the whole process over an error that cannot be thrown.
+  static bool CanRun(napi_env env) {
+    napi_value object = nullptr;
+    bool has_name = false;
+    return napi_create_object(env, &object) == napi_ok &&
+           napi_has_named_property(env, object, "name", &has_name) == napi_ok;
+  }
+
   static void Finish(napi_env raw_env, napi_value, void*, void* argument) {
     const std::unique_ptr<Job> job(static_cast<Job*>(argument));
     // The environment ends: only the memory is given back.
     if (raw_env == nullptr || job->line_->is_cut) return;
     napi_remove_env_cleanup_hook(raw_env, Cut, job->line_.get());
+    if (!CanRun(raw_env)) return;
     const Napi::Env env(raw_env);
     const Napi::HandleScope scope(env);
     if (job->result_.ok()) {

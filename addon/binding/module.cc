@@ -25,32 +25,38 @@ int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNum
 uint32_t Uint(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Uint32Value(); }
 
 // Of one thread of the application. Node closes what `node:fs` and its streams have opened when the thread ends, and nothing else:
-// the sockets that keep a launcher and its sandboxes alive are closed here, terminated or not.
+// the sockets that keep a launcher and its sandboxes alive, and pipes that a job waits at, are closed here, terminated or not.
 struct Thread {
-  std::set<int> sockets;
+  std::set<int> descriptors;
 
   ~Thread() {
-    for (const int fd : sockets) close(fd);
+    for (const int fd : descriptors) close(fd);
   }
 };
 
 Napi::Value SocketPair(const Napi::CallbackInfo& info) {
   Result<FdPair> pair = cloister::SocketPair();
-  if (pair.ok()) info.Env().GetInstanceData<Thread>()->sockets.insert(pair.value().first.get());
+  if (pair.ok()) info.Env().GetInstanceData<Thread>()->descriptors.insert(pair.value().first.get());
   return ConvertPair(info.Env(), static_cast<Result<FdPair>&&>(pair));
 }
 
 Napi::Value Close(const Napi::CallbackInfo& info) {
   const int fd = Int(info, 0);
-  info.Env().GetInstanceData<Thread>()->sockets.erase(fd);
+  info.Env().GetInstanceData<Thread>()->descriptors.erase(fd);
   if (close(fd) != 0) return Throw(info.Env(), LastError("close(2)", "descriptor"));
   return info.Env().Undefined();
 }
 
-// pipe(ours, capacityBytes): 'read' or 'write', and 0 for the usual capacity.
+// pipe(ours, capacityBytes, isKept): 'read' or 'write', and 0 for the usual capacity. `isKept`: our end goes to no stream, which
+// would close it, but to close().
 Napi::Value Pipe(const Napi::CallbackInfo& info) {
   const std::string ours = info[0].ToString();
-  return ConvertPair(info.Env(), cloister::Pipe(ours == "read" ? PipeEnd::kRead : PipeEnd::kWrite, Int(info, 1)));
+  Result<FdPair> pair = cloister::Pipe(ours == "read" ? PipeEnd::kRead : PipeEnd::kWrite, Int(info, 1));
+  if (pair.ok() && info[2].ToBoolean()) {
+    const FdPair& ends = pair.value();
+    info.Env().GetInstanceData<Thread>()->descriptors.insert((ours == "read" ? ends.first : ends.second).get());
+  }
+  return ConvertPair(info.Env(), static_cast<Result<FdPair>&&>(pair));
 }
 
 Napi::Value CloneMount(const Napi::CallbackInfo& info) {

@@ -13,7 +13,8 @@ export interface Addon {
   /** Our end first: closed with the thread that asked, should that end without closing it. */
   socketPair(): [number, number];
   close(fd: number): void;
-  pipe(ours: 'read' | 'write', capacityBytes: number): [number, number];
+  /** @param isKept - our end goes to no stream: closed with the thread as well. */
+  pipe(ours: 'read' | 'write', capacityBytes: number, isKept?: boolean): [number, number];
   cloneMount(path: string, recursive: boolean): number;
   cloneMountOf(mount: number): number;
   newFilesystem(type: string, options: readonly (readonly [string, string])[]): number;

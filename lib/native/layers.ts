@@ -127,7 +127,7 @@ async function unpackWritten(
   signal: AbortSignal | undefined,
   start: (input: number) => Promise<Unpacked>,
 ): Promise<Unpacked> {
-  const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES));
+  const [output, input] = callAddon(() => nativeParts().addon.pipe('write', PIPE_BYTES, true));
   const unpacking = start(output);
   closeDescriptor(output);
   // Whoever writes may be waiting for the network, and would not notice that nobody reads any more.
