@@ -105,11 +105,14 @@ export class LayerWork {
     } while (!(await this.#fetch((chunks) => this.#unpackWhileFetching(chunks))));
   }
 
+  /** One that was cut off is removed, and comes anew. */
   async #isStored(): Promise<boolean> {
+    const { content } = this.#context;
     const { digest, size } = this.#layer.descriptor;
     if (!(await this.#lease.useBlob(digest, this.#signal))) return false;
-    const found = await this.#context.content.stat(digest);
+    const found = await content.stat(digest);
     if (found === undefined || found.size === size) return found !== undefined;
+    if (await content.removeDamaged(digest, this.#signal)) return false;
     throw new CloisterError(
       'ERR_IMAGE_INVALID',
       `layer ${digest}: the manifest says ${size} bytes, it has ${found.size}`,

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, Image, Sandbox } from '../../../../lib/index.js';
@@ -65,6 +65,21 @@ describe.each(['config', 'manifest'] as const)('a damaged %s', (part) => {
     await Image.pull(full('same:1'), { host });
     expect((await Sandbox.run(['cat', '/which'], { image: full('app:1'), host, pull: 'never' })).stdout).toBe('one');
   });
+});
+
+test.each<[string, (bytes: Buffer) => Buffer]>([
+  ['empty', () => Buffer.alloc(0)],
+  ['cut off', (bytes) => bytes.subarray(0, bytes.length / 2)],
+])('a layer that is %s is fetched again by a pull', async (_, damage) => {
+  const { digest, size } = made.layers[0]!;
+  const path = join(blobs(), digest.slice('sha256:'.length));
+  const bytes = damage(readFileSync(path));
+  rmSync(path);
+  writeFileSync(path, bytes);
+  host = openAgain();
+  const image = await Image.pull(full('app:1'), { host });
+  expect(readFileSync(path)).toHaveLength(size);
+  await image.export(join(lab.root, 'app.tar'));
 });
 
 test('a damaged record of a name is as good as none, and goes with the next collection', async () => {
