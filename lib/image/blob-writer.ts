@@ -186,10 +186,10 @@ function mismatch(expected: ExpectedBlob, got: string): CloisterError {
 
 /** Makes a new name in it last, fsync(2). */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
   try {
+    await using directory = await open(path, 'r');
     await directory.sync();
-  } finally {
-    await directory.close();
+  } catch (error) {
+    throw fileError(error, path);
   }
 }

@@ -128,7 +128,7 @@ export class ContentStore implements LeasedContent, Disposable {
 
   async *list(): AsyncGenerator<{ readonly digest: Digest; readonly size: number }> {
     for (const algorithm of ALGORITHMS) {
-      for (const hex of await readdir(join(this.#directory, 'blobs', algorithm))) {
+      for (const hex of (await unlessMissing(readdir(join(this.#directory, 'blobs', algorithm)))) ?? []) {
         const digest = parseDigest(`${algorithm}:${hex}`);
         const about = digest === undefined ? undefined : await this.stat(digest);
         if (digest !== undefined && about !== undefined) yield { digest, size: about.size };

@@ -58,7 +58,7 @@ export class ImageNames {
 
   /** In the order of their names. */
   async list(): Promise<readonly ImageRecord[]> {
-    const files = (await readdir(this.#directory)).filter((name) => name.endsWith('.json'));
+    const files = (await this.#files()).filter((name) => name.endsWith('.json'));
     const records = await Promise.all(
       files.map(async (name) => {
         const path = join(this.#directory, name);
@@ -92,11 +92,15 @@ export class ImageNames {
 
   /** Removes what killed writers left, and what cannot be read. Only while `lock` is held. */
   async sweep(): Promise<void> {
-    for (const name of await readdir(this.#directory)) {
+    for (const name of await this.#files()) {
       const path = join(this.#directory, name);
       const isRecord = name.endsWith('.json') && readRecord(path) !== undefined;
       if (!isRecord && /\.json(\.[0-9a-f]{12})?$/.test(name)) await unlessMissing(unlink(path));
     }
+  }
+
+  async #files(): Promise<readonly string[]> {
+    return (await unlessMissing(readdir(this.#directory))) ?? [];
   }
 
   #path(reference: string): string {

@@ -57,7 +57,7 @@ export class Ingest {
   /** Removes what nobody goes on with, interrupted downloads when they are that old. Returns the bytes freed. */
   async collect(claim: Claim, lifetimeMs: number): Promise<number> {
     let bytes = 0;
-    for (const name of await readdir(this.#directory)) {
+    for (const name of (await unlessMissing(readdir(this.#directory))) ?? []) {
       if (!claim.takeKey(lockKey(name))) continue;
       const path = join(this.#directory, name);
       const about = await unlessMissing(stat(path));

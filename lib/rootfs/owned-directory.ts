@@ -3,6 +3,7 @@ import { constants, existsSync } from 'node:fs';
 import { open, readdir, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { removeTree } from '../native/layers.js';
+import { fileError } from '../shared/file-error.js';
 import { isOwnerAlive, newOwnerLabel, parseOwner } from '../shared/owner.js';
 import { makeDirectory } from '../shared/make-directory.js';
 
@@ -13,6 +14,7 @@ import { makeDirectory } from '../shared/make-directory.js';
 export class OwnedDirectory {
   readonly #path: string;
   #own: string | undefined;
+  readonly #left = new Set<string>();
 
   constructor(path: string) {
     this.#path = path;
@@ -28,9 +30,15 @@ export class OwnedDirectory {
     return path;
   }
 
-  /** Removes one that `make` made; its content may be hostile. */
+  /** Removes one that `make` made; its content may be hostile. One that cannot be removed goes with the next. */
   async remove(path: string): Promise<void> {
-    await removeAll(path);
+    try {
+      await removeAll(path);
+    } catch (error) {
+      this.#left.add(path);
+      throw error;
+    }
+    for (const other of this.#left) if (await isRemoved(other)) this.#left.delete(other);
     // The last one takes the owner's directory along; while others are in it this is refused.
     if (this.#own !== undefined) await rmdir(this.#own).catch(() => undefined);
   }
@@ -44,9 +52,18 @@ export class OwnedDirectory {
   }
 }
 
+async function isRemoved(path: string): Promise<boolean> {
+  return removeAll(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** What lies there may be hostile: it is removed by descriptor, never by path. */
 async function removeAll(path: string): Promise<void> {
-  const parent = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  const parent = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY).catch((error: unknown) => {
+    throw fileError(error);
+  });
   try {
     await removeTree(parent.fd, basename(path));
   } finally {

@@ -21,8 +21,12 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a file is in the way: remove it, or choose another directory as `root` or `stateDir` of the Host',
 };
 
-/** What Node's file functions throw, as `ERR_KERNEL` with the call, its errno and what to do; other errors stay as they are. */
-export function fileError(error: unknown, path: string): unknown {
+/**
+ * What Node's file functions throw, as `ERR_KERNEL` with the call, its errno and what to do; other errors stay as they are.
+ *
+ * @param path - Default: what the error says.
+ */
+export function fileError(error: unknown, path = (error as NodeJS.ErrnoException).path ?? 'file'): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (!(error instanceof Error) || CloisterError.is(error) || code === undefined || syscall === undefined) return error;
   const hint = HINTS[code];
@@ -35,12 +39,12 @@ export function fileError(error: unknown, path: string): unknown {
   });
 }
 
-/** Waits for a file operation; undefined when there is no such file. */
+/** Waits for a file operation; undefined when there is no such file. @throws CloisterError `ERR_KERNEL` */
 export async function unlessMissing<T>(operation: Promise<T>): Promise<T | undefined> {
   try {
     return await operation;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
+    throw fileError(error);
   }
 }

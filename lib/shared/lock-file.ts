@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { onAbort, throwIfAborted } from './abort.js';
+import { fileError } from './file-error.js';
 
 /** Any number of holders, or one alone. */
 export type LockKind = 'shared' | 'exclusive';
@@ -56,7 +57,11 @@ export class LockFile implements Disposable {
 
   /** Locks that are held by a descriptor of their own, so that it can be handed to another process with them. */
   group(): LockGroup {
-    return new LockGroup(openSync(this.#path, 'a+', 0o600), this.#lockRange, () => this.#wake());
+    try {
+      return new LockGroup(openSync(this.#path, 'a+', 0o600), this.#lockRange, () => this.#wake());
+    } catch (error) {
+      throw fileError(error);
+    }
   }
 
   [Symbol.dispose](): void {
