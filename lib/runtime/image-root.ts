@@ -18,11 +18,21 @@ export interface SandboxChanges {
 
 /** What a sandbox has of the image that it is made of. */
 export class ImageRoot {
-  image: OpenImage | undefined;
+  #image: OpenImage | undefined;
+  #hold: Disposable | undefined;
   /** Below the writable layer, once it is launched; undefined where changes cannot be told. */
   changesPath: string | undefined;
   #writableFd = -1;
   #baseline: () => readonly FileState[] = () => [];
+
+  get image(): OpenImage | undefined {
+    return this.#image;
+  }
+
+  /** @param image - owned from now on. */
+  hold(image: OpenImage): void {
+    this.#image = this.#hold = image;
+  }
 
   /** Init is set up and nothing runs yet: it has sent the writable layer, if the plan asked for it. */
   receive(init: KernelSandbox | undefined): void {
@@ -45,7 +55,14 @@ export class ImageRoot {
     return `/proc/self/fd/${this.#writableFd}/${path}`;
   }
 
+  /** Nothing runs in it any more, and nobody was told yet: whoever learns of that may remove the image at once. */
+  releaseImage(): void {
+    this.#hold?.[Symbol.dispose]();
+    this.#hold = undefined;
+  }
+
   close(): void {
+    this.releaseImage();
     if (this.#writableFd >= 0) closeDescriptor(this.#writableFd);
     this.#writableFd = -1;
   }

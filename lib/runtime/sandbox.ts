@@ -18,6 +18,9 @@ import { SandboxCommands, type CommandPlace } from './sandbox-commands.js';
 import type { Services } from './services.js';
 import type { CommandSpec, SandboxSpec } from './spec.js';
 
+/** After these, nothing that a sandbox for one command was made for runs in it. */
+const ENDS_ALL: readonly StatusRecord['type'][] = ['exited', 'failed', 'broken'];
+
 /**
  * A sandbox and its resources: id range, root file system, cgroup, init.
  *
@@ -132,11 +135,7 @@ export class RunningSandbox implements CommandPlace {
     // Whoever waits for the result comes first.
     await nextTurn();
     await this.services.turns.pass();
-    try {
-      await this.#resources?.release();
-    } finally {
-      this.#root.image?.[Symbol.dispose]();
-    }
+    await this.#resources?.release();
   }
 
   /** Node does not exit while this is waited for, as it would with an idle sandbox. */
@@ -152,7 +151,7 @@ export class RunningSandbox implements CommandPlace {
   /** An image may take minutes to arrive: only then does the start take a place among those that run at the same time. */
   async #begin(first: Command | undefined, begun: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
     try {
-      if (this.spec.image.kind === 'image') this.#root.image = await this.services.openImage(this.spec.image, signal);
+      if (this.spec.image.kind === 'image') this.#root.hold(await this.services.openImage(this.spec.image, signal));
       await this.services.starts.add(async () => {
         await this.services.turns.pass();
         if (first?.isOver === true) return this.#onGone(undefined);
@@ -189,6 +188,7 @@ export class RunningSandbox implements CommandPlace {
   }
 
   #onRecord(record: StatusRecord): void {
+    if (this.isOneShot && ENDS_ALL.includes(record.type)) this.#root.releaseImage();
     if (record.type === 'ready') this.#onReady();
     else if (record.type === 'broken' && record.refusal !== undefined) this.#onBroken(refusalError(record.refusal));
     else if (record.type === 'gone')

@@ -51,3 +51,14 @@ test('an image that another process removes before a sandbox holds it is pulled 
   expect(snapshotter.next).toBeUndefined();
   expect(await Image.list({ host })).toHaveLength(1);
 });
+
+test('an image can be removed as soon as the last of its sandboxes has told its result', async () => {
+  const places = { root: join(scratch.path, 'at-once'), stateDir: join(scratch.path, 'at-once/state') };
+  await using host = new Host({ ...places, storage: 'overlay' });
+  for (let round = 0; round < 5; round++) {
+    await Image.pull(image, { host });
+    const runs = Array.from({ length: 20 }, () => Sandbox.run(['true'], { host, image, pull: 'never' }));
+    await Promise.all(runs);
+    expect((await Image.remove(image, { host })).references).toEqual([image]);
+  }
+});
