@@ -161,10 +161,11 @@ describe('jobs', () => {
       await rejection(unpackArchive(pieces(LAYER, 10_000), limited.fd, { maxEntries: 100 }));
     };
     await run();
-    const before = [openFds(), threads()];
+    const [fds, most] = [openFds(), threads()];
     for (let i = 0; i < 10; i++) await run();
-    // A thread ends a moment after it said that its work is done.
-    await expect.poll(() => [openFds(), threads()], { timeout: 20_000 }).toEqual(before);
+    // A thread ends a moment after it said that its work is done; Node ends one of its own now and then.
+    await expect.poll(threads, { timeout: 20_000 }).toBeLessThanOrEqual(most);
+    expect(openFds()).toBe(fds);
   });
 
   test('descriptors may be closed as soon as the call returns', async () => {
