@@ -15,7 +15,7 @@ namespace cloister::binding {
 using SharedFd = std::shared_ptr<UniqueFd>;
 
 inline Result<SharedFd> CopyFd(const Napi::Value& value) {
-  auto copy = std::make_shared<UniqueFd>(fcntl(value.ToNumber().Int32Value(), F_DUPFD_CLOEXEC, 3));
+  auto copy = std::make_shared<UniqueFd>(fcntl(value.As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 3));
   if (!copy->valid()) return LastError("fcntl(2) F_DUPFD_CLOEXEC");
   return Result<SharedFd>(std::move(copy));
 }

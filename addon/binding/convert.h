@@ -8,17 +8,37 @@
 
 namespace cloister::binding {
 
+// False in a worker thread that is being terminated: Node goes through what is on its way before any hook is called, and no call
+// that might run JavaScript works by then.
+inline bool CanRun(napi_env env) {
+  napi_value object = nullptr;
+  bool has_name = false;
+  return napi_create_object(env, &object) == napi_ok &&
+         napi_has_named_property(env, object, "name", &has_name) == napi_ok;
+}
+
 // { syscall, errno (a number), subject }; lib/native/kernel.ts makes a CloisterError of it.
-inline Napi::Error Describe(Napi::Env env, const Error& error) {
-  Napi::Error described = Napi::Error::New(env, error.call);
-  described.Set("syscall", error.call);
-  described.Set("errno", Napi::Number::New(env, error.code));
-  described.Set("subject", error.subject);
+//
+// Of Node-API's own calls, and whatever they answer: a worker thread can be terminated at any instruction, every call that might
+// run JavaScript fails from then on, and node-addon-api ends the whole process when it cannot throw an error about that.
+inline napi_value Describe(napi_env env, const Error& error) {
+  const auto text = [env](const char* characters) {
+    napi_value value = nullptr;
+    napi_create_string_utf8(env, characters, NAPI_AUTO_LENGTH, &value);
+    return value;
+  };
+  napi_value described = nullptr;
+  napi_value number = nullptr;
+  napi_create_error(env, nullptr, text(error.call), &described);
+  napi_create_int32(env, error.code, &number);
+  napi_set_named_property(env, described, "syscall", text(error.call));
+  napi_set_named_property(env, described, "errno", number);
+  napi_set_named_property(env, described, "subject", text(error.subject));
   return described;
 }
 
 inline Napi::Value Throw(Napi::Env env, const Error& error) {
-  Describe(env, error).ThrowAsJavaScriptException();
+  napi_throw(env, Describe(env, error));
   return env.Undefined();
 }
 

@@ -50,7 +50,7 @@ Napi::Value IndexTar(const Napi::CallbackInfo& info) {
   if (!archive.ok()) return Throw(info.Env(), archive.error());
   auto index = CopyFd(info[1]);
   if (!index.ok()) return Throw(info.Env(), index.error());
-  const IndexOptions options = OptionsOf(info[2].ToObject());
+  const IndexOptions options = OptionsOf(info[2].As<Napi::Object>());
   SharedFd writer;
   if (info[3].IsNumber()) {
     auto copy = CopyFd(info[3]);
@@ -77,7 +77,7 @@ Napi::Value MountErofs(const Napi::CallbackInfo& info) {
   auto archive = CopyFd(info[1]);
   if (!archive.ok()) return Throw(info.Env(), archive.error());
   const LayerDigest layer = DigestOf(info[2]);
-  const uint64_t attributes = info[3].ToNumber().Uint32Value();
+  const uint64_t attributes = info[3].As<Napi::Number>().Uint32Value();
   const auto work = [metadata = index.take(), data = archive.take(), layer, attributes] {
     return layers::MountErofs(metadata->get(), data->get(), layer, attributes);
   };

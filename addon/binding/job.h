@@ -33,8 +33,9 @@ class Job {
   using Settle = std::function<Napi::Value(Napi::Env, T&)>;
 
   static Napi::Value Start(Napi::Env env, const char* name, Work work, Settle settle) {
-    auto job = std::unique_ptr<Job>(new Job(env, std::move(work), std::move(settle)));
-    const Napi::Promise promise = job->promise_.Promise();
+    auto job = std::unique_ptr<Job>(new Job(std::move(work), std::move(settle)));
+    napi_value promise = nullptr;
+    if (napi_create_promise(env, &job->promise_, &promise) != napi_ok) return env.Undefined();
     napi_threadsafe_function& report = job->line_->report;
     const napi_status made = napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1,
                                                              nullptr, nullptr, nullptr, Finish, &report);
@@ -48,7 +49,7 @@ class Job {
       return Throw(env, started.error());
     }
     static_cast<void>(job.release());  // the thread's, from here on
-    return promise;
+    return Napi::Value(env, promise);
   }
 
  private:
@@ -60,8 +61,7 @@ class Job {
     napi_threadsafe_function report = nullptr;
   };
 
-  Job(Napi::Env env, Work work, Settle settle)
-      : promise_(Napi::Promise::Deferred::New(env)), work_(std::move(work)), settle_(std::move(settle)) {}
+  Job(Work work, Settle settle) : work_(std::move(work)), settle_(std::move(settle)) {}
 
   static void Cut(void* argument) {
     auto* line = static_cast<Line*>(argument);
@@ -98,31 +98,22 @@ class Job {
     return nullptr;
   }
 
-  // A worker thread that is terminated goes through what is on its way before any hook is called, and nothing that might run
-  // JavaScript works by then; Node-API ends the whole process over an error that cannot be thrown.
-  static bool CanRun(napi_env env) {
-    napi_value object = nullptr;
-    bool has_name = false;
-    return napi_create_object(env, &object) == napi_ok &&
-           napi_has_named_property(env, object, "name", &has_name) == napi_ok;
-  }
-
   static void Finish(napi_env raw_env, napi_value, void*, void* argument) {
     const std::unique_ptr<Job> job(static_cast<Job*>(argument));
     // The environment ends: only the memory is given back.
     if (raw_env == nullptr || job->line_->is_cut) return;
     napi_remove_env_cleanup_hook(raw_env, Cut, job->line_.get());
-    if (!CanRun(raw_env)) return;
+    if (!CanRun(raw_env)) return;  // what nobody takes is given back
     const Napi::Env env(raw_env);
     const Napi::HandleScope scope(env);
     if (job->result_.ok()) {
-      job->promise_.Resolve(job->settle_(env, job->result_.value()));
+      napi_resolve_deferred(env, job->promise_, job->settle_(env, job->result_.value()));
     } else {
-      job->promise_.Reject(Describe(env, job->result_.error()).Value());
+      napi_reject_deferred(env, job->promise_, Describe(env, job->result_.error()));
     }
   }
 
-  Napi::Promise::Deferred promise_;
+  napi_deferred promise_ = nullptr;
   Work work_;
   Settle settle_;
   Result<T> result_;

@@ -51,7 +51,7 @@ Napi::Value UnpackTar(const Napi::CallbackInfo& info) {
   if (!input.ok()) return Throw(info.Env(), input.error());
   auto directory = CopyFd(info[1]);
   if (!directory.ok()) return Throw(info.Env(), directory.error());
-  const UnpackOptions options = OptionsOf(info[2].ToObject());
+  const UnpackOptions options = OptionsOf(info[2].As<Napi::Object>());
   const auto work = [source = input.take(), target = directory.take(), options] {
     Result<Unpacked> unpacked = layers::Unpack(source->get(), target->get(), options);
     // Now, not when JavaScript gets to it: who writes to the input learns from it that nobody reads any more.
@@ -70,7 +70,7 @@ Napi::Value Decompress(const Napi::CallbackInfo& info) {
   if (!input.ok()) return Throw(info.Env(), input.error());
   auto output = CopyFd(info[1]);
   if (!output.ok()) return Throw(info.Env(), output.error());
-  const Napi::Object object = info[2].ToObject();
+  const Napi::Object object = info[2].As<Napi::Object>();
   DecompressOptions options;
   options.is_gzip = object.Get("compression").ToString().Utf8Value() == "gzip";
   options.is_sha512 = object.Get("algorithm").ToString().Utf8Value() == "sha512";
@@ -105,7 +105,7 @@ Napi::Value SyncFilesystem(const Napi::CallbackInfo& info) {
 Napi::Value RemoveTree(const Napi::CallbackInfo& info) {
   auto directory = CopyFd(info[0]);
   if (!directory.ok()) return Throw(info.Env(), directory.error());
-  const std::string name = info[1].ToString();
+  const std::string name = info[1].As<Napi::String>();
   const auto work = [parent = directory.take(), name]() -> Result<Done> {
     return layers::RemoveTree(parent->get(), name.c_str());
   };

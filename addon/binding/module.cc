@@ -21,8 +21,8 @@
 namespace cloister::binding {
 namespace {
 
-int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Int32Value(); }
-uint32_t Uint(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Uint32Value(); }
+int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Int32Value(); }
+uint32_t Uint(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Uint32Value(); }
 
 // Of one thread of the application. Node closes what `node:fs` and its streams have opened when the thread ends, and nothing else:
 // the sockets that keep a launcher and its sandboxes alive, and pipes that a job waits at, are closed here, terminated or not.
@@ -50,7 +50,7 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
 // pipe(ours, capacityBytes, isKept): 'read' or 'write', and 0 for the usual capacity. `isKept`: our end goes to no stream, which
 // would close it, but to close().
 Napi::Value Pipe(const Napi::CallbackInfo& info) {
-  const std::string ours = info[0].ToString();
+  const std::string ours = info[0].As<Napi::String>();
   Result<FdPair> pair = cloister::Pipe(ours == "read" ? PipeEnd::kRead : PipeEnd::kWrite, Int(info, 1));
   if (pair.ok() && info[2].ToBoolean()) {
     const FdPair& ends = pair.value();
@@ -60,7 +60,7 @@ Napi::Value Pipe(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CloneMount(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].ToString();
+  const std::string path = info[0].As<Napi::String>();
   return Convert(info.Env(), cloister::CloneMount(path.c_str(), info[1].ToBoolean()));
 }
 
@@ -70,7 +70,7 @@ Napi::Value CloneMountOf(const Napi::CallbackInfo& info) {
 
 // newFilesystem(type, [[key, value]…]): a descriptor of a mount that is read-only as far as the options say so.
 Napi::Value NewFilesystem(const Napi::CallbackInfo& info) {
-  const std::string type = info[0].ToString();
+  const std::string type = info[0].As<Napi::String>();
   const auto pairs = info[1].As<Napi::Array>();
   std::vector<std::string> texts;
   for (uint32_t i = 0; i < pairs.Length(); i++) {
@@ -85,7 +85,7 @@ Napi::Value NewFilesystem(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SealedCopy(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].ToString();
+  const std::string path = info[0].As<Napi::String>();
   return Convert(info.Env(), cloister::SealedCopy(path.c_str()));
 }
 
@@ -93,12 +93,12 @@ Napi::Value TryLock(const Napi::CallbackInfo& info) { return Convert(info.Env(),
 
 // lockRange(fd, kind, start, length): 'shared', 'exclusive' or 'none'.
 Napi::Value LockRange(const Napi::CallbackInfo& info) {
-  const std::string kind = info[1].ToString();
+  const std::string kind = info[1].As<Napi::String>();
   const LockKind wanted = kind == "shared"      ? LockKind::kShared
                           : kind == "exclusive" ? LockKind::kExclusive
                                                 : LockKind::kNone;
-  return Convert(info.Env(), cloister::LockRange(Int(info, 0), wanted, info[2].ToNumber().Int64Value(),
-                                                 info[3].ToNumber().Int64Value()));
+  return Convert(info.Env(), cloister::LockRange(Int(info, 0), wanted, info[2].As<Napi::Number>().Int64Value(),
+                                                 info[3].As<Napi::Number>().Int64Value()));
 }
 
 // send(socket, type, body, fds): false when the receiver does not keep up.
@@ -127,7 +127,7 @@ Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value KillMembers(const Napi::CallbackInfo& info) {
-  const std::string file = info[0].ToString();
+  const std::string file = info[0].As<Napi::String>();
   return Convert(info.Env(), cloister::KillMembers(file.c_str()));
 }
 
@@ -138,7 +138,10 @@ Napi::Value AttachDeviceFilter(const Napi::CallbackInfo& info) {
 
 Napi::Object Export(Napi::Env env, Napi::Object exports) {
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
-    exports.Set(name, Napi::Function::New(env, function, name));
+    const auto unless_ending = [function](const Napi::CallbackInfo& info) {
+      return CanRun(info.Env()) ? function(info) : info.Env().Undefined();
+    };
+    exports.Set(name, Napi::Function::New(env, unless_ending, name));
   };
   env.SetInstanceData(new Thread);
   add("socketPair", SocketPair);

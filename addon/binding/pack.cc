@@ -73,7 +73,7 @@ Napi::Value PackTree(const Napi::CallbackInfo& info) {
   if (!directory.ok()) return Throw(info.Env(), directory.error());
   auto output = CopyFd(info[1]);
   if (!output.ok()) return Throw(info.Env(), output.error());
-  const PackOptions options = OptionsOf(info[2].ToObject());
+  const PackOptions options = OptionsOf(info[2].As<Napi::Object>());
   const auto work = [source = directory.take(), target = output.take(), options] {
     Result<Packed> packed = layers::PackTree(source->get(), target->get(), options);
     target->reset();
