@@ -37,6 +37,7 @@ export class LayerStore {
   readonly #drafts: OwnedDirectory;
   readonly #making = new Map<Digest, Promise<void>>();
   readonly #trusted = new Set<Digest>();
+  readonly #opaque = new Map<Digest, boolean>();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -78,8 +79,17 @@ export class LayerStore {
    * @param layers - bottom first, as is what it returns.
    */
   seen(layers: readonly Digest[]): readonly Digest[] {
-    const lowest = layers.findLastIndex((layer) => existsSync(join(this.pathOf(layer), OPAQUE)));
+    const lowest = layers.findLastIndex((layer) => this.#isOpaque(layer));
     return layers.slice(Math.max(lowest, 0));
+  }
+
+  /** A layer that is whole stays what it is, whoever removes it and makes it again. */
+  #isOpaque(layer: Digest): boolean {
+    const known = this.#opaque.get(layer);
+    if (known !== undefined) return known;
+    const isOpaque = existsSync(join(this.pathOf(layer), OPAQUE));
+    if (this.#trusted.has(layer)) this.#opaque.set(layer, isOpaque);
+    return isOpaque;
   }
 
   /**

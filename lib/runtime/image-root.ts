@@ -23,6 +23,7 @@ export class ImageRoot {
   /** Below the writable layer, once it is launched; undefined where changes cannot be told. */
   changesPath: string | undefined;
   #writableFd = -1;
+  #hasBaseline = false;
   #baseline: () => readonly FileState[] = () => [];
 
   get image(): OpenImage | undefined {
@@ -38,14 +39,23 @@ export class ImageRoot {
   receive(init: KernelSandbox | undefined): void {
     if (this.changesPath === undefined || init === undefined) return;
     const path = this.changesPath;
-    this.#baseline = take(() => {
-      this.#writableFd = init.takeWritable();
+    const receive = take(() => (this.#writableFd = init.takeWritable()));
+    this.#baseline = () => {
+      receive();
       return this.#writableFd < 0 ? [] : readBaseline(this.#pathOf(path));
-    });
+    };
+  }
+
+  /** Before the first one runs: what is there is no change of theirs. A sandbox for one command does not come to this. */
+  beforePrograms(): void {
+    if (this.#hasBaseline) return;
+    this.#hasBaseline = true;
+    this.#baseline = take(this.#baseline);
   }
 
   /** @throws CloisterError `ERR_UNSUPPORTED` where changes cannot be told; what receiving them failed with. */
   changes(maps: Pick<SandboxChanges, 'uidMap' | 'gidMap'>): SandboxChanges {
+    this.beforePrograms();
     const baseline = this.#baseline();
     if (this.#writableFd < 0 || this.changesPath === undefined) throw noChanges(this.image !== undefined);
     return { path: this.#pathOf(this.changesPath), ...maps, baseline };

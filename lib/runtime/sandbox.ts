@@ -107,6 +107,7 @@ export class RunningSandbox implements CommandPlace {
   }
 
   exec(spec: CommandSpec): Command {
+    this.#root.beforePrograms();
     return this.#commands.exec(spec);
   }
 
