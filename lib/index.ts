@@ -80,7 +80,8 @@ export type { ImageProgress, LayerPhase, OnProgress } from './image/progress.js'
 export type { RemovedContent } from './image/remove.js';
 export { RegistryClient } from './image/registry/client.js';
 export type { BlobPrefix } from './image/registry/blob-download.js';
-export type { OpenSource, UploadOptions, UploadResult } from './image/registry/blob-upload.js';
+export type { UploadOptions, UploadResult } from './image/registry/blob-upload.js';
+export type { OpenSource } from './image/registry/upload-source.js';
 export type { RegistryAnswer, RegistryProblem } from './image/registry/failure.js';
 export type { FetchedManifest, ManifestOptions } from './image/registry/manifests.js';
 export type { Descriptor } from './image/descriptor.js';

@@ -4,6 +4,7 @@
     tree-facts.py overlay DIRECTORY FD...    of an overlay of the mounts behind descriptors, the first on top
     tree-facts.py idmap FD FIRST             of a mount where inside 0 is FIRST outside, a range of 65,536
     tree-facts.py resident PATH FILE FD...   how many bytes of FILE are cached, as each of the overlays says; the first one reads it
+    tree-facts.py shared PATH...             how many bytes of each file are cached after all were dropped, and after the first was read
 """
 
 import ctypes
@@ -141,9 +142,27 @@ def resident(path):
             return sum(page & 1 for page in there) * mmap.PAGESIZE
 
 
+def drop(path):
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def shared(*paths):
+    os.sync()
+    for path in paths:
+        drop(path)
+    dropped = [resident(path) for path in paths]
+    with open(paths[0], "rb") as file:
+        while file.read(1 << 20):
+            pass
+    return [dropped, [resident(path) for path in paths]]
+
+
 def main(command, *arguments):
     if command == "facts":
         return facts(arguments[0])
+    if command == "shared":
+        return shared(*arguments)
     private_mounts()
     if command == "overlay":
         attach(overlay([int(fd) for fd in arguments[1:]]), arguments[0])

@@ -53,6 +53,10 @@ export const readIdmapped = (mount: number, first: number): Promise<Tree> =>
 export const readResident = (file: string, mounts: readonly number[]): Promise<number[]> =>
   run(['resident', '', file, ...numbers(mounts)], mounts);
 
+/** How many bytes of each file are in the page cache: after all were dropped from it, and after the first was read. */
+export const readShared = (paths: readonly string[]): Promise<[dropped: number[], read: number[]]> =>
+  run(['shared', ...paths], []);
+
 /** Runs a program to its end; what it wrote to standard error when it fails is the message. */
 export async function command(program: string, ...args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {

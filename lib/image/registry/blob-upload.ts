@@ -3,14 +3,12 @@ import type { Descriptor } from '../descriptor.js';
 import type { Repository } from '../reference.js';
 import { hasBlob } from './blobs.js';
 import type { Call, Endpoint } from './endpoint.js';
-import { misbehaviour, mismatch } from './failure.js';
+import { misbehaviour } from './failure.js';
 import type { HttpResponse } from './http/http-response.js';
 import { Backoff, canPass, mayPass, withRetries } from './http/retry.js';
 import type { Access } from './auth/scope.js';
 import { parseUploadRange, readUploadSession, type UploadSession } from './upload-session.js';
-
-/** Opens a blob's bytes from an offset on; called again for another try. */
-export type OpenSource = (offset: number) => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>;
+import { exactBytes, type OpenSource } from './upload-source.js';
 
 /** How a blob is sent. */
 export interface UploadOptions {
@@ -218,18 +216,8 @@ export class BlobUpload {
     return session;
   }
 
-  /** Exactly the bytes that were announced. */
-  async *#bytes(start: number, end: number): AsyncGenerator<Uint8Array, void, undefined> {
-    let left = end - start;
-    if (left === 0) return;
-    for await (const chunk of await this.#open(start)) {
-      const part = chunk.subarray(0, left);
-      left -= part.length;
-      if (part.length > 0) yield part;
-      if (left === 0) return;
-    }
-    const { digest, size } = this.#descriptor;
-    throw mismatch(this.#what, `expected ${size} bytes to send, there are ${end - left}`, digest);
+  #bytes(start: number, end: number): AsyncIterable<Uint8Array> {
+    return exactBytes(this.#open, this.#what, { descriptor: this.#descriptor, start, end });
   }
 
   #contentHeaders(length: number): Record<string, string> {

@@ -1,8 +1,7 @@
 import { CloisterError, invalidOption } from '../../errors.js';
 import type { Digest } from '../../shared/digest.js';
 import { checkInteger, checkText } from '../../shared/option-values.js';
-import { makeDescriptor, type Descriptor } from '../descriptor.js';
-import { parseManifest } from '../manifest.js';
+import type { Descriptor } from '../descriptor.js';
 import { withDigest, type Reference, type Repository } from '../reference.js';
 import {
   checkBytes,
@@ -17,28 +16,21 @@ import {
   signalOf,
 } from './arguments.js';
 import type { BlobPrefix } from './blob-download.js';
-import { BlobUpload, type OpenSource, type UploadOptions, type UploadResult } from './blob-upload.js';
+import { BlobUpload, type UploadOptions, type UploadResult } from './blob-upload.js';
 import { deleteBlob, hasBlob } from './blobs.js';
 import { CredentialStore, GivenCredentials } from './auth/credential-store.js';
 import type { Credentials, CredentialSource } from './auth/credentials.js';
-import { digestOf } from './digest-check.js';
 import { Distrust } from './distrust.js';
 import type { RegistryServices } from './endpoint.js';
 import { Endpoints } from './endpoints.js';
-import { mismatch } from './failure.js';
 import { listRepositories, listTags } from './lists.js';
-import {
-  deleteManifest,
-  getManifest,
-  headManifest,
-  putManifest,
-  type FetchedManifest,
-  type ManifestOptions,
-} from './manifests.js';
+import { removeManifest, storeManifest } from './manifest-changes.js';
+import { getManifest, headManifest, type FetchedManifest, type ManifestOptions } from './manifests.js';
 import { checkRegistryOptions, type RegistryOptions } from './options.js';
 import { PlainHttp } from './http/plain-http.js';
-import { addReferrer, listReferrers, removeReferrer } from './referrers.js';
+import { listReferrers } from './referrers.js';
 import { Transport } from './http/transport.js';
+import type { OpenSource } from './upload-source.js';
 
 interface SignalOption {
   readonly signal?: AbortSignal | undefined;
@@ -217,28 +209,13 @@ export class RegistryClient implements AsyncDisposable {
    */
   async putManifest(reference: Reference, bytes: Uint8Array, options: SignalOption = {}): Promise<Descriptor> {
     const endpoint = this.#endpoints.of(checkReference(reference).registry);
-    const signal = signalOf(options);
-    const manifest = parseManifest(checkBytes('bytes', bytes), undefined, reference.toString());
-    const descriptor = makeDescriptor({ mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length });
-    const { digest } = reference;
-    if (digest !== undefined && digestOf(bytes, digest.startsWith('sha512') ? 'sha512' : 'sha256') !== digest)
-      throw mismatch(`put manifest ${digest}`, `the content is ${descriptor.digest}`, digest);
-    const knowsSubject = await putManifest(endpoint, reference, descriptor, bytes, signal);
-    if (manifest.subject !== undefined && !knowsSubject)
-      await addReferrer(endpoint, reference, manifest.subject.digest, descriptor, manifest, signal);
-    return descriptor;
+    return storeManifest(endpoint, reference, checkBytes('bytes', bytes), signalOf(options));
   }
 
   /** Deletes a manifest by digest, or a tag where the registry can. Its blobs stay until the registry collects them. */
   async deleteManifest(reference: Reference, options: SignalOption = {}): Promise<void> {
     const endpoint = this.#endpoints.of(checkReference(reference).registry);
-    const signal = signalOf(options);
-    const { digest } = reference;
-    const subject =
-      digest === undefined ? undefined : (await getManifest(endpoint, reference, { signal })).manifest.subject;
-    await deleteManifest(endpoint, reference, signal);
-    if (subject !== undefined && digest !== undefined)
-      await removeReferrer(endpoint, reference, subject.digest, digest, signal);
+    await removeManifest(endpoint, reference, signalOf(options));
   }
 
   /** Deletes a blob of a repository where the registry can; one that a manifest needs, too. */
